@@ -1,0 +1,1 @@
+"""From agents' frames to committed rows."""
