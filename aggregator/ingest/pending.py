@@ -1,0 +1,108 @@
+"""What a session has sent and the database does not hold yet.
+
+Only the last word on each entry is kept, so it stays as small as what changed, however often.
+"""
+
+from collections import deque
+from typing import TypeVar
+
+from msgspec import Struct
+
+from aggregator.store.contents import NewContent
+from aggregator.store.ingest import Entry, Write
+from protocol import messages as m
+
+Value = TypeVar("Value")
+
+
+class _Arrival(Struct):
+    """A frame that waits for its ack, with its bytes to give back as credit."""
+
+    seq: int
+    context: int
+    contents: int
+
+
+class Pending:
+    """The fold of a session's frames since the last `take`."""
+
+    def __init__(self) -> None:
+        self.contents: dict[bytes, NewContent] = {}
+        self.upserts: dict[Entry, m.Item] = {}
+        self.deletes: dict[Entry, int | None] = {}
+        self.states: dict[str, m.KindSummary] = {}
+        self.rejected: list[m.Refused] = []
+        self.full_sync = False
+        self._arrivals: deque[_Arrival] = deque()
+        self._taken = 0  # arrivals whose entries are being written
+        self._rejected_taken = 0
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to write or to acknowledge."""
+        return bool(self._arrivals or self.contents or self.upserts or self.deletes or self.states)
+
+    def upsert(self, kind: str, item: m.Item) -> None:
+        """Note an entry as it now stands."""
+        self.deletes.pop((kind, item.key), None)
+        self.upserts[kind, item.key] = item
+
+    def delete(self, kind: str, key: m.Key, observed_at: int | None) -> None:
+        """Note that an entry is gone; `observed_at` None is now."""
+        self.upserts.pop((kind, key), None)
+        self.deletes[kind, key] = observed_at
+
+    def forget(self, kind: str) -> None:
+        """Drop what was sent of a kind that is gone altogether."""
+        for entry in [entry for entry in self.upserts if entry[0] == kind]:
+            del self.upserts[entry]
+
+    def arrived(self, seq: int, *, context: int = 0, contents: int = 0) -> None:
+        """Note a frame that wants an ack."""
+        self._arrivals.append(_Arrival(seq, context, contents))
+
+    def take(self, cluster_id: int, session: int, skew: int, limit: int) -> Write:
+        """Hand over what is pending; if there are more than `limit` entries, a part of it.
+
+        A part acknowledges nothing: frames are acknowledged once all of what they brought is
+        written.
+        """
+        whole = len(self.upserts) + len(self.deletes) <= limit
+        upserts = _first(self.upserts, limit)
+        deletes = _first(self.deletes, limit - len(upserts))
+        write = Write(
+            cluster_id=cluster_id,
+            session=session,
+            skew=skew,
+            contents=tuple(self.contents.values()),
+            upserts=upserts,
+            deletes=deletes,
+            states=tuple(self.states.values()) if whole else (),
+            full_sync=self.full_sync and whole,
+        )
+        self.contents = {}
+        if whole:
+            self.states, self.full_sync = {}, False
+            self._taken, self._rejected_taken = len(self._arrivals), len(self.rejected)
+        return write
+
+    def settled(self) -> tuple[tuple[m.Refused, ...], m.Ack | None]:
+        """What was taken is written: the refusals and the ack that follow."""
+        arrivals = [self._arrivals.popleft() for _ in range(self._taken)]
+        rejected = tuple(self.rejected[: self._rejected_taken])
+        del self.rejected[: self._rejected_taken]
+        self._taken = self._rejected_taken = 0
+        if not arrivals:
+            return rejected, None
+        credits_back = m.Credits(
+            context=sum(arrival.context for arrival in arrivals),
+            contents=sum(arrival.contents for arrival in arrivals),
+        )
+        return rejected, m.Ack(seq=arrivals[-1].seq, credits=credits_back)
+
+
+def _first(entries: dict[Entry, Value], limit: int) -> dict[Entry, Value]:
+    """Remove and return up to `limit` entries."""
+    chosen = dict(list(entries.items())[:limit])
+    for entry in chosen:
+        del entries[entry]
+    return chosen

@@ -1,0 +1,301 @@
+"""An agent's session, seen from the aggregator: a pure state machine.
+
+`receive` takes a frame and yields what is to be done, in order: frames to send, questions to the
+database, whose answers are sent back into the generator, or the end. What is to be written gathers
+in `pending` until the hub takes it; `committed` turns the outcome into acknowledgements. The shell
+around it (socket.py, hub.py) holds every await and no decision.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from aggregator.ingest.pending import Pending
+from aggregator.store.contents import NewContent
+from aggregator.store.ingest import Write, Written
+from protocol import messages as m
+
+FRAME_BYTES = 16 * 2**20  # one binary message
+CONTENT_BYTES = 32 * 2**20  # one content, canonical
+ITEMS = 1_000  # upserts, deletes, offers or entries in one frame
+ENTRIES = 1_000_000  # of one kind, in one comparison
+REFUSED_CONTENTS = 10_000  # remembered of one session, to refuse what points at them
+KIND_CHARACTERS = 300  # of the name of a kind
+KINDS = 500  # of one session
+LIMITS = m.Limits(frame_bytes=FRAME_BYTES, content_bytes=CONTENT_BYTES, items=ITEMS)
+CREDITS = m.Credits(context=2 * 2**20, contents=8 * 2**20)  # bytes under way, a session
+
+_BODIES: dict[str, tuple[type, ...]] = {
+    m.WORKLOADS: (m.Workload,),
+    m.NAMESPACES: (m.Namespace,),
+    m.NODES: (m.Node,),
+}
+_REPORT_BODIES = (m.Report, m.Failure)
+
+
+class Send(Struct, frozen=True):
+    """Send a frame to the agent."""
+
+    frame: m.FromAggregator
+
+
+class Close(Struct, frozen=True):
+    """Send this last frame, if any, and end the session."""
+
+    goodbye: m.Goodbye | None = None
+
+
+class Settle(Struct, frozen=True):
+    """Answered, with nothing, once all that is pending is committed."""
+
+
+class AskKnown(Struct, frozen=True):
+    """Answered with the set of those contents that are stored."""
+
+    names: tuple[bytes, ...]
+
+
+class AskRoots(Struct, frozen=True):
+    """Answered with kind → (entries, root); kinds that are not held are left out."""
+
+    kinds: tuple[str, ...]
+
+
+class AskBuckets(Struct, frozen=True):
+    """Answered with the 256 bucket fingerprints held of a kind."""
+
+    kind: str
+
+
+class AskEntries(Struct, frozen=True):
+    """Answered with key → fingerprint of what is held in these buckets."""
+
+    kind: str
+    buckets: tuple[int, ...]
+
+
+class ReadContent(Struct, frozen=True):
+    """Answered with a NewContent, or with the reason why there is none."""
+
+    content: m.Content
+
+
+class Alive(Struct, frozen=True):
+    """The agent was heard; `news` is how fresh each kind is."""
+
+    news: tuple[m.KindNews, ...]
+
+
+Effect = Send | Close | Settle | AskKnown | AskRoots | AskBuckets | AskEntries | ReadContent | Alive
+Steps = Generator[Effect, Any, None]
+
+
+class BadFrameError(Exception):
+    """A frame that cannot be decoded, is too large or out of order; it ends the session."""
+
+    def __init__(self, message: str, seq: int | None = None) -> None:
+        super().__init__(message)
+        self.seq = seq
+
+
+class Session:
+    """One agent's connection, from Welcome to the end."""
+
+    def __init__(self, *, cluster_id: int, number: int, skew: int = 0) -> None:
+        """`skew` is how far the agent's clock is ahead, in milliseconds."""
+        self.cluster_id = cluster_id
+        self.number = number
+        self.pending = Pending()
+        self._skew = skew
+        self._received = 0  # the last seq that came
+        self._under_way: set[bytes] = set()  # contents taken and not yet committed
+        self._refused: dict[bytes, str] = {}  # contents that cannot be read, and why
+        self._entries: dict[str, dict[m.Key, int]] = {}  # by kind, of a comparison
+        self._states: dict[str, m.KindState] = {}
+        self._equal: set[str] = set()  # kinds that were found equal or made so
+
+    def receive(self, raw: bytes) -> Steps:
+        """Take one binary message."""
+        try:
+            yield from self._receive(raw)
+        except BadFrameError as error:
+            yield Close(m.Goodbye(reason=m.Reason.BAD_FRAME, message=str(error), seq=error.seq))
+
+    def take(self, limit: int) -> Write:
+        """Hand over up to `limit` entries of what is pending, to be written in one transaction."""
+        return self.pending.take(self.cluster_id, self.number, self._skew, limit)
+
+    def committed(self, write: Write, written: Written) -> list[Effect]:
+        """Say what follows from a part that is written, in the order of the wire."""
+        if written.stale:
+            return [Close(m.Goodbye(reason=m.Reason.FENCED, message="another session took over"))]
+        self._under_way.difference_update(content.name for content in write.contents)
+        effects: list[Effect] = [
+            Send(m.Missing(kind=kind, keys=keys)) for kind, keys in _by_kind(written.missing)
+        ]
+        rejected, acknowledged = self.pending.settled()
+        if rejected:
+            effects.append(Send(m.Reject(items=rejected)))
+        if acknowledged is not None:
+            effects.append(Send(acknowledged))
+        return effects
+
+    def reject(self, kind: str, item: m.Item, reason: str) -> None:
+        """Turn an entry that cannot be stored into a failed report, to be written instead."""
+        failure = m.Item(
+            item.key, item.fingerprint, item.observed_at, m.Failure(reason=reason, size=None)
+        )
+        self.pending.upsert(kind, failure)
+        self.pending.rejected.append(m.Refused(kind, item.key, reason))
+
+    def _receive(self, raw: bytes) -> Steps:
+        if len(raw) > FRAME_BYTES:
+            raise BadFrameError(f"a frame of {len(raw):,} bytes, the limit is {FRAME_BYTES:,}")
+        try:
+            frame = m.decode_from_agent(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadFrameError(f"a frame that cannot be decoded: {error}") from error
+        self._check_order(frame)
+        match frame:
+            case m.Offer():
+                yield from self._offer(frame)
+            case m.Contents():
+                for content in frame.contents:
+                    yield from self._content(content)
+                self.pending.arrived(frame.seq, contents=len(raw))
+            case m.Upsert() | m.Delete() | m.Summary() | m.Entries():
+                yield from self._entries_frame(frame)
+                self.pending.arrived(frame.seq, context=len(raw))
+            case m.Buckets():
+                yield from self._buckets(frame)
+            case m.Heartbeat():
+                yield Alive(frame.kinds)
+            case m.Goodbye():
+                yield Settle()
+                yield Close()
+            case m.Hello():
+                raise BadFrameError("a second Hello")
+
+    def _entries_frame(self, frame: m.Upsert | m.Delete | m.Summary | m.Entries) -> Steps:
+        match frame:
+            case m.Upsert():
+                for item in frame.items:
+                    self._upsert(frame.kind, item)
+            case m.Delete():
+                for key in frame.keys:
+                    self.pending.delete(frame.kind, key, frame.observed_at)
+            case m.Summary():
+                yield from self._summary(frame)
+            case m.Entries():
+                yield from self._compare_entries(frame)
+
+    def _check_order(self, frame: m.FromAgent) -> None:
+        seq = getattr(frame, "seq", None)
+        if isinstance(frame, m.Goodbye) or seq is None:
+            return
+        if seq != self._received + 1:
+            raise BadFrameError(f"seq {seq} after {self._received}", seq)
+        self._received = seq
+        for field in ("items", "keys", "contents", "entries"):
+            if len(getattr(frame, field, ())) > ITEMS:
+                raise BadFrameError(f"more than {ITEMS:,} {field} in a frame", seq)
+        kind = getattr(frame, "kind", "")
+        if len(kind) > KIND_CHARACTERS or "\0" in kind:
+            raise BadFrameError("the name of a kind is too long or holds a NUL", seq)
+
+    def _offer(self, frame: m.Offer) -> Steps:
+        if len(frame.names) > ITEMS:
+            raise BadFrameError(f"more than {ITEMS:,} names in an Offer")
+        unsure = tuple(name for name in frame.names if name not in self._under_way)
+        known = (yield AskKnown(unsure)) if unsure else set()
+        wanted = (n for n in unsure if n not in known and n not in self._refused)
+        yield Send(m.Want(names=tuple(dict.fromkeys(wanted))))
+
+    def _content(self, content: m.Content) -> Steps:
+        if content.name in self._under_way:
+            return
+        outcome = yield ReadContent(content)
+        if isinstance(outcome, NewContent):
+            self.pending.contents[content.name] = outcome
+            self._under_way.add(content.name)
+        elif len(self._refused) < REFUSED_CONTENTS:
+            self._refused[content.name] = str(outcome)
+
+    def _upsert(self, kind: str, item: m.Item) -> None:
+        body = item.body
+        if not isinstance(body, _BODIES.get(kind, _REPORT_BODIES)) or not kind.rpartition("/")[2]:
+            raise BadFrameError(f"an entry of kind {kind} with a body of another", self._received)
+        if isinstance(body, m.Report) and body.content in self._refused:
+            self.reject(kind, item, self._refused[body.content])
+        else:
+            self.pending.upsert(kind, item)
+
+    def _summary(self, frame: m.Summary) -> Steps:
+        if len(frame.kinds) > KINDS or any(len(k.kind) > KIND_CHARACTERS for k in frame.kinds):
+            raise BadFrameError("a Summary with too many kinds or too long names", frame.seq)
+        for kind in frame.kinds:
+            self._states[kind.kind] = kind.state
+            self.pending.states[kind.kind] = kind
+            if kind.state is m.KindState.ABSENT:
+                self.pending.forget(kind.kind)
+        synced = {k.kind: k for k in frame.kinds if k.state is m.KindState.SYNCED}
+        if synced:
+            yield Settle()
+            held = yield AskRoots(tuple(synced))
+            differing = []
+            for name, kind in synced.items():
+                entries, root = held.get(name, (0, 0))
+                if (entries, root) == (kind.entries, kind.root):
+                    self._equal.add(name)
+                elif entries == 0:
+                    self._equal.add(name)
+                    yield Send(m.Missing(kind=name, everything=True))
+                else:
+                    differing.append(name)
+            if differing:
+                yield Send(m.Compare(kinds=tuple(differing)))
+        self._mark_full_sync()
+
+    def _buckets(self, frame: m.Buckets) -> Steps:
+        if len(frame.fingerprints) != m.BUCKETS:
+            raise BadFrameError(f"{len(frame.fingerprints)} buckets instead of {m.BUCKETS}")
+        yield Settle()
+        held = yield AskBuckets(frame.kind)
+        differing = tuple(i for i in range(m.BUCKETS) if held[i] != frame.fingerprints[i])
+        yield Send(m.Descend(kind=frame.kind, buckets=differing))
+        if not differing:
+            self._equal.add(frame.kind)
+            self._mark_full_sync()
+
+    def _compare_entries(self, frame: m.Entries) -> Steps:
+        theirs = self._entries.setdefault(frame.kind, {})
+        theirs.update(frame.entries)
+        if len(theirs) > ENTRIES:
+            raise BadFrameError(f"more than {ENTRIES:,} entries of {frame.kind}", frame.seq)
+        if not frame.last:
+            return
+        del self._entries[frame.kind]
+        yield Settle()
+        ours = yield AskEntries(frame.kind, frame.buckets)
+        for key in ours.keys() - theirs.keys():
+            self.pending.delete(frame.kind, key, None)
+        missing = [key for key, fingerprint in theirs.items() if ours.get(key) != fingerprint]
+        for start in range(0, len(missing), ITEMS):
+            yield Send(m.Missing(kind=frame.kind, keys=tuple(missing[start : start + ITEMS])))
+        self._equal.add(frame.kind)
+        self._mark_full_sync()
+
+    def _mark_full_sync(self) -> None:
+        synced = {kind for kind, state in self._states.items() if state is m.KindState.SYNCED}
+        listing = m.KindState.LISTING in self._states.values()
+        if synced and not listing and synced <= self._equal:
+            self.pending.full_sync = True
+
+
+def _by_kind(entries: tuple[tuple[str, m.Key], ...]) -> list[tuple[str, tuple[m.Key, ...]]]:
+    kinds: dict[str, list[m.Key]] = {}
+    for kind, key in entries:
+        kinds.setdefault(kind, []).append(key)
+    return [(kind, tuple(keys)) for kind, keys in kinds.items()]

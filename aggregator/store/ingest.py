@@ -1,0 +1,328 @@
+"""The ingest transaction: what any number of sessions sent, written at once.
+
+The order is always the same, so replicas never wait for each other in a circle: sessions by
+cluster, contents and what they share by key, then rows that belong to the locked clusters.
+A session whose number has passed to another loses its part; the others' parts are written.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+from msgspec import Struct
+
+from aggregator.store import contents as content_store
+from aggregator.store import history, inventory, placements, reports, sync
+from aggregator.store.columns import columns, signed
+from aggregator.store.contents import NewContent
+from aggregator.store.pool import Connection, Pool
+from protocol.fingerprint import bucket
+from protocol.messages import (
+    NAMESPACES,
+    NODES,
+    WORKLOADS,
+    Body,
+    Failure,
+    Item,
+    Key,
+    KindState,
+    KindSummary,
+    Namespace,
+    Node,
+    Report,
+    Workload,
+)
+from sources.registry import contents as content_kinds
+
+Entry = tuple[str, Key]  # kind and key
+
+
+class Write(Struct, frozen=True, kw_only=True):
+    """A session's part: the last word on each entry, so order no longer matters.
+
+    `skew` is how far the agent's clock is ahead, in milliseconds.
+    """
+
+    cluster_id: int
+    session: int
+    skew: int = 0
+    contents: tuple[NewContent, ...] = ()
+    upserts: dict[Entry, Item] = {}
+    deletes: dict[Entry, int | None] = {}  # observed_at; None is now
+    states: tuple[KindSummary, ...] = ()
+    full_sync: bool = False
+
+
+class Written(Struct, frozen=True):
+    """What became of a session's part. `missing` are entries whose content is not stored."""
+
+    stale: bool = False
+    missing: tuple[Entry, ...] = ()
+
+
+class _Roots:
+    """What the roots of kinds gain and lose in this transaction."""
+
+    def __init__(self) -> None:
+        self.moves: dict[tuple[int, str], tuple[int, int]] = {}
+
+    def move(self, cluster_id: int, kind: str, entries: int, fingerprints: int) -> None:
+        count, root = self.moves.get((cluster_id, kind), (0, 0))
+        self.moves[cluster_id, kind] = (count + entries, root ^ fingerprints)
+
+
+async def write(pool: Pool, writes: Sequence[Write]) -> list[Written]:
+    """Commit what sessions sent. Returns one result a write, in the same order."""
+    async with pool.acquire() as connection, connection.transaction():
+        sessions = await sync.lock_sessions(connection, {w.cluster_id for w in writes})
+        current = [w for w in writes if sessions.get(w.cluster_id, (None,))[0] == w.session]
+        times = {w.cluster_id: sessions[w.cluster_id][1] for w in current}
+        missing = await _write_current(connection, current, times)
+    return [
+        Written(missing=missing[w.cluster_id]) if w in current else Written(stale=True)
+        for w in writes
+    ]
+
+
+async def _write_current(
+    connection: Connection, writes: Sequence[Write], times: dict[int, datetime]
+) -> dict[int, tuple[Entry, ...]]:
+    roots = _Roots()
+    await content_store.add(connection, [c for w in writes for c in w.contents])
+    await reports_images(connection, writes)
+    subjects = await _write_inventory(connection, writes, roots)
+    touched = await _drop_absent_kinds(connection, writes)
+    missing, placed = await _write_reports(connection, writes, times, roots)
+    touched |= placed
+    touched |= set(await inventory.placements_of(connection, sorted(subjects)))
+    if touched or subjects:
+        await _settle(connection, sorted(touched), sorted(subjects), times)
+    await sync.move_roots(connection, roots.moves)
+    await sync.set_states(connection, [(w.cluster_id, s) for w in writes for s in w.states])
+    full = [w.cluster_id for w in writes if w.full_sync]
+    if full:
+        await connection.execute(sync.SET_FULL_SYNC, full)
+    dates = columns(times.items(), 2)
+    await connection.execute(sync.DATE_SESSIONS, *dates)
+    return missing
+
+
+async def reports_images(connection: Connection, writes: Iterable[Write]) -> None:
+    """Add the images that reports name and workloads run."""
+    images = set()
+    for item in (item for w in writes for item in w.upserts.values()):
+        if isinstance(item.body, Report) and item.body.image is not None:
+            images.add(item.body.image)
+        elif isinstance(item.body, Workload):
+            images.update(container.image for container in item.body.containers)
+    if images:
+        rows = (msgspec.structs.astuple(image) for image in images)
+        await connection.execute(reports.ADD_IMAGES, *columns(rows, 5))
+
+
+async def _write_inventory(
+    connection: Connection, writes: Sequence[Write], roots: _Roots
+) -> set[int]:
+    """Write what runs. Returns the subjects whose images or existence may have changed."""
+    touched: set[int] = set()
+    for kind, body, upsert, remove in (
+        (WORKLOADS, Workload, inventory.upsert_workloads, inventory.REMOVE_WORKLOADS),
+        (NAMESPACES, Namespace, inventory.upsert_namespaces, inventory.REMOVE_NAMESPACES),
+        (NODES, Node, inventory.upsert_nodes, inventory.REMOVE_NODES),
+    ):
+        entries = [
+            (w.cluster_id, item)
+            for w in writes
+            for (item_kind, _), item in w.upserts.items()
+            if item_kind == kind and isinstance(item.body, body)
+        ]
+        if entries:
+            before, subjects = await upsert(connection, entries)
+            touched.update(subjects)
+            for cluster_id, item in entries:
+                roots.move(cluster_id, kind, 1, signed(item.fingerprint))
+            for cluster_id, fingerprint in before:
+                roots.move(cluster_id, kind, -1, fingerprint)
+        keys = [(w.cluster_id, key) for w in writes for k, key in w.deletes if k == kind]
+        if keys:
+            before, subjects = await inventory.remove(connection, remove, keys)
+            touched.update(subjects)
+            for cluster_id, fingerprint in before:
+                roots.move(cluster_id, kind, -1, fingerprint)
+    return touched
+
+
+async def _drop_absent_kinds(connection: Connection, writes: Sequence[Write]) -> set[int]:
+    """A kind whose CRD is gone goes at once, whatever order its news came in."""
+    kinds = sorted(
+        {
+            (w.cluster_id, *sync.split_kind(state.kind))
+            for w in writes
+            for state in w.states
+            if state.state is KindState.ABSENT and not state.kind.startswith("inventory/")
+        }
+    )
+    if not kinds:
+        return set()
+    await connection.execute(reports.DROP_FAILED_KIND, *columns(kinds, 3))
+    names = [(cluster_id, f"{group}/{kind}") for cluster_id, group, kind in kinds]
+    await connection.execute(sync.CLEAR_ROOTS, *columns(names, 2))
+    return set(await reports.drop_kinds(connection, kinds))
+
+
+async def _write_reports(
+    connection: Connection,
+    writes: Sequence[Write],
+    times: dict[int, datetime],
+    roots: _Roots,
+) -> tuple[dict[int, tuple[Entry, ...]], set[int]]:
+    """Write reports and failures. Returns what lacks its content, and the placements touched."""
+    upserts = [
+        (w, kind, item)
+        for w in writes
+        for (kind, _), item in w.upserts.items()
+        if isinstance(item.body, Report)
+    ]
+    names = {_content(item.body) for _, _, item in upserts}
+    stored = await content_store.known(connection, list(names)) if names else set()
+    missing: dict[int, list[Entry]] = defaultdict(list)
+    for w, kind, item in upserts:
+        if _content(item.body) not in stored:
+            missing[w.cluster_id].append((kind, item.key))
+    upserts = [entry for entry in upserts if _content(entry[2].body) in stored]
+    failures = [
+        (w, kind, item)
+        for w in writes
+        for (kind, _), item in w.upserts.items()
+        if isinstance(item.body, Failure)
+    ]
+    deletes = [
+        (reports_key(w, kind, key), _corrected(w, observed_at, times))
+        for w in writes
+        for (kind, key), observed_at in w.deletes.items()
+        if not kind.startswith("inventory/")
+    ]
+    keys = [reports_key(w, kind, item.key) for w, kind, item in (*upserts, *failures)]
+    touched: set[int] = set()
+    if keys or deletes:
+        every = reports.key_columns([*keys, *(key for key, _ in deletes)])
+        for row in await connection.fetch(reports.FAILED_STANDING, *every):
+            roots.move(row["cluster_id"], row["kind"], -1, row["fingerprint"])
+    if upserts:
+        standing = reports.key_columns(keys[: len(upserts)])
+        _account(await connection.fetch(reports.STANDING, *standing), roots, touched, -1)
+        rows = [_report_row(w, kind, item, times) for w, kind, item in upserts]
+        arguments = columns(rows, reports.REPORT_COLUMNS)
+        subjects = {
+            (*row[0:1], *row[8:12], item.body.resolved)
+            for row, (_, _, item) in zip(rows, upserts, strict=True)
+            if isinstance(item.body, Report)
+        }
+        await connection.execute(reports.ADD_SUBJECTS, *columns(_subject_rows(subjects), 6))
+        categories = columns(
+            ((k.name, str(k.category)) for k in content_kinds().values() if k.category), 2
+        )
+        await connection.execute(reports.ADD_PLACEMENTS, *arguments, *categories)
+        written = await connection.fetch(reports.UPSERT, *arguments, *categories)
+        _account(written, roots, touched, 1)
+    removed = [
+        *deletes,
+        *((reports_key(w, k, i.key), _corrected(w, i.observed_at, times)) for w, k, i in failures),
+    ]
+    if removed:
+        arguments = reports.key_columns([key for key, _ in removed])
+        at = max(times.values())
+        gone = await connection.fetch(reports.REMOVE, *arguments, [t for _, t in removed], at)
+        _account(gone, roots, touched, -1)
+    if failures:
+        rows = [_failure_row(w, kind, item, times) for w, kind, item in failures]
+        await connection.execute(reports.ADD_FAILED, *columns(rows, 11))
+        for w, kind, item in failures:
+            roots.move(w.cluster_id, kind, 1, signed(item.fingerprint))
+    return {w.cluster_id: tuple(missing[w.cluster_id]) for w in writes}, touched
+
+
+async def _settle(
+    connection: Connection,
+    touched: list[int],
+    subjects: list[int],
+    times: dict[int, datetime],
+) -> None:
+    """Bring counts and history in line with the reports as they now stand."""
+    await connection.execute(reports.DROP_ABSENT, touched)
+    at = max(times.values())
+    await placements.recount(connection, touched, at)
+    await history.follow(connection, dict.fromkeys(touched, at))
+    await placements.recount_subjects(connection, touched, subjects)
+
+
+def reports_key(write: Write, kind: str, key: Key) -> reports.EntryKey:
+    """An entry's key within the fleet."""
+    group, name = sync.split_kind(kind)
+    return reports.EntryKey(write.cluster_id, group, name, key.namespace, key.name, key.sub)
+
+
+def _content(body: Body) -> bytes:
+    return body.content if isinstance(body, Report) else b""
+
+
+def _corrected(write: Write, observed_at: int | None, times: dict[int, datetime]) -> int:
+    """The agent's time by the centre's clock, never after the transaction's own."""
+    now = int(times[write.cluster_id].timestamp() * 1000)
+    return now if observed_at is None else min(observed_at - write.skew, now)
+
+
+def _account(rows: Sequence[asyncpg.Record], roots: _Roots, touched: set[int], sign: int) -> None:
+    for row in rows:
+        roots.move(row["cluster_id"], row["kind"], sign * row["entries"], row["root"])
+        touched.update(row["placements"])
+
+
+def _subject_rows(subjects: set[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
+    return sorted(subjects)
+
+
+def _report_row(write: Write, kind: str, item: Item, times: dict[int, datetime]) -> tuple[Any, ...]:
+    """The columns of INCOMING."""
+    body = item.body
+    assert isinstance(body, Report)  # noqa: S101 - chosen by the caller
+    image = msgspec.structs.astuple(body.image)[:4] if body.image else (None,) * 4
+    return (
+        *reports_key(write, kind, item.key).row(),
+        body.uid or None,
+        body.source,
+        body.subject.group,
+        body.subject.kind,
+        body.subject.namespace,
+        body.subject.name,
+        body.superseded,
+        body.container,
+        *image,
+        body.content,
+        body.scanner or None,
+        body.scanner_version or None,
+        msgspec.json.encode(body.labels).decode(),
+        body.reported_at,
+        _corrected(write, item.observed_at, times),
+        signed(item.fingerprint),
+        bucket(item.key),
+    )
+
+
+def _failure_row(
+    write: Write, kind: str, item: Item, times: dict[int, datetime]
+) -> tuple[Any, ...]:
+    """The columns of ADD_FAILED."""
+    body = item.body
+    assert isinstance(body, Failure)  # noqa: S101 - chosen by the caller
+    return (
+        *reports_key(write, kind, item.key).row(),
+        body.reason,
+        body.size,
+        _corrected(write, item.observed_at, times),
+        signed(item.fingerprint),
+        bucket(item.key),
+    )

@@ -1,0 +1,211 @@
+"""The ingest transaction: rows, roots, counts and history after each kind of change."""
+
+from aggregator.store import sync
+from aggregator.store.ingest import Write, write
+from aggregator.store.pool import Pool
+from protocol.messages import KindState, KindSummary
+from tests.aggregator.store.fleet import KIND, add_cluster, content, report, workload
+from tests.aggregator.store.recount import assert_counts_equal_a_recount
+
+WORKLOADS = "inventory/Workload"
+
+
+async def test_a_report_is_stored_with_its_findings(pool: Pool) -> None:
+    cluster = await add_cluster(pool)
+    found = content("CVE-1", "CVE-2")
+    item = report(found)
+
+    [result] = await write(
+        pool,
+        [Write(cluster_id=cluster, session=1, contents=(found,), upserts={(KIND, item.key): item})],
+    )
+
+    assert not result.stale
+    assert result.missing == ()
+    assert await pool.fetchval("SELECT count(*) FROM finding") == 2
+    assert await pool.fetchval("SELECT sum(findings) FROM severity_count") == 2
+    async with pool.acquire() as connection:
+        assert await sync.roots(connection, cluster, [KIND]) == {KIND: (1, item.fingerprint)}
+        assert await sync.entries(connection, cluster, KIND, range(256)) == {
+            item.key: item.fingerprint
+        }
+    assert await pool.fetchval("SELECT count(*) FROM transition") == 1
+    await assert_counts_equal_a_recount(pool)
+
+
+async def test_a_stale_session_writes_nothing_and_harms_no_other(pool: Pool) -> None:
+    one, two = await add_cluster(pool, "one"), await add_cluster(pool, "two")
+    found = content("CVE-1")
+    item = report(found)
+    stale = Write(cluster_id=one, session=0, contents=(found,), upserts={(KIND, item.key): item})
+    current = Write(cluster_id=two, session=1, contents=(found,), upserts={(KIND, item.key): item})
+
+    results = await write(pool, [stale, current])
+
+    assert [result.stale for result in results] == [True, False]
+    assert await pool.fetch("SELECT cluster_id FROM report") == [(two,)]
+
+
+async def test_an_upsert_without_its_content_is_named_and_the_rest_is_written(pool: Pool) -> None:
+    cluster = await add_cluster(pool)
+    known, unknown = content("CVE-1"), content("CVE-2")
+    good, bad = report(known, "good"), report(unknown, "bad")
+
+    [result] = await write(
+        pool,
+        [
+            Write(
+                cluster_id=cluster,
+                session=1,
+                contents=(known,),
+                upserts={(KIND, good.key): good, (KIND, bad.key): bad},
+            )
+        ],
+    )
+
+    assert result.missing == ((KIND, bad.key),)
+    assert await pool.fetchval("SELECT name FROM report") == "good"
+    async with pool.acquire() as connection:
+        assert await sync.roots(connection, cluster, [KIND]) == {KIND: (1, good.fingerprint)}
+
+
+async def test_a_deleted_report_of_a_running_subject_turns_absent(pool: Pool) -> None:
+    cluster = await add_cluster(pool)
+    found = content("CVE-1")
+    item, runs = report(found), workload()
+    first = Write(
+        cluster_id=cluster,
+        session=1,
+        contents=(found,),
+        upserts={(KIND, item.key): item, (WORKLOADS, runs.key): runs},
+    )
+    await write(pool, [first])
+
+    await write(pool, [Write(cluster_id=cluster, session=1, deletes={(KIND, item.key): 2_000})])
+
+    assert await pool.fetchval("SELECT state FROM report") == "ABSENT"
+    assert await pool.fetchval("SELECT findings FROM severity_count") == 1
+    assert await pool.fetchval("SELECT count(*) FROM transition") == 1
+    async with pool.acquire() as connection:
+        assert await sync.roots(connection, cluster, [KIND]) == {KIND: (0, 0)}
+    await assert_counts_equal_a_recount(pool)
+
+    await write(pool, [first])  # rescanned
+    assert await pool.fetchval("SELECT state FROM report") == "LIVE"
+    assert await pool.fetchval("SELECT count(*) FROM transition") == 1
+
+    gone = Write(
+        cluster_id=cluster,
+        session=1,
+        deletes={(KIND, item.key): 3_000, (WORKLOADS, runs.key): 3_000},
+    )
+    await write(pool, [gone])  # the subject is gone: at once
+    assert await pool.fetchval("SELECT count(*) FROM report") == 0
+    assert await pool.fetchval("SELECT count(*) FROM severity_count") == 0
+    assert await pool.fetchval("SELECT count(*) FROM usage") == 0
+    assert await pool.fetchval("SELECT present FROM subject") is False
+    await assert_counts_equal_a_recount(pool)
+
+
+async def test_a_deleted_report_of_which_nothing_is_known_goes_at_once(pool: Pool) -> None:
+    cluster = await add_cluster(pool)
+    found = content("CVE-1")
+    item = report(found)
+    await write(
+        pool,
+        [Write(cluster_id=cluster, session=1, contents=(found,), upserts={(KIND, item.key): item})],
+    )
+
+    await write(pool, [Write(cluster_id=cluster, session=1, deletes={(KIND, item.key): 2_000})])
+
+    assert await pool.fetchval("SELECT count(*) FROM report") == 0
+    assert await pool.fetchval("SELECT gone_at IS NOT NULL FROM placement")
+    assert await pool.fetchval("SELECT count(*) FROM transition") == 1  # waits for grace
+
+
+async def test_a_rollout_in_one_write_is_one_transition(pool: Pool) -> None:
+    cluster = await add_cluster(pool)
+    old, new = content("CVE-1", "CVE-2"), content("CVE-2", "CVE-3")
+    before = report(old, "web-1")
+    await write(
+        pool,
+        [
+            Write(
+                cluster_id=cluster, session=1, contents=(old,), upserts={(KIND, before.key): before}
+            )
+        ],
+    )
+    superseded, after = report(old, "web-1", superseded=True), report(new, "web-2")
+
+    await write(
+        pool,
+        [
+            Write(
+                cluster_id=cluster,
+                session=1,
+                contents=(new,),
+                upserts={(KIND, before.key): superseded, (KIND, after.key): after},
+            )
+        ],
+    )
+
+    assert await pool.fetchval("SELECT count(*) FROM transition") == 2
+    assert await pool.fetchval("SELECT sum(findings) FROM severity_count") == 2
+    await assert_counts_equal_a_recount(pool)
+
+
+async def test_equal_keys_in_another_content_are_no_transition(pool: Pool) -> None:
+    cluster = await add_cluster(pool)
+    one, same = content("CVE-1"), content("CVE-1", salt="another score")
+    for found in (one, same):
+        item = report(found)
+        await write(
+            pool,
+            [
+                Write(
+                    cluster_id=cluster,
+                    session=1,
+                    contents=(found,),
+                    upserts={(KIND, item.key): item},
+                )
+            ],
+        )
+
+    assert await pool.fetchval("SELECT count(*) FROM transition") == 1
+
+
+async def test_another_format_is_no_transition(pool: Pool) -> None:
+    cluster = await add_cluster(pool)
+    for found in (content("CVE-1"), content("CVE-1", "CVE-2", format_version=2)):
+        item = report(found)
+        await write(
+            pool,
+            [
+                Write(
+                    cluster_id=cluster,
+                    session=1,
+                    contents=(found,),
+                    upserts={(KIND, item.key): item},
+                )
+            ],
+        )
+
+    assert await pool.fetchval("SELECT count(*) FROM transition") == 1
+    assert await pool.fetchval("SELECT format FROM placement") == 2
+
+
+async def test_a_kind_whose_crd_is_gone_goes_at_once(pool: Pool) -> None:
+    cluster = await add_cluster(pool)
+    found = content("CVE-1")
+    item, runs = report(found), workload()
+    upserts = {(KIND, item.key): item, (WORKLOADS, runs.key): runs}
+    await write(pool, [Write(cluster_id=cluster, session=1, contents=(found,), upserts=upserts)])
+
+    state = KindSummary(KIND, KindState.ABSENT, 0, 0)
+    await write(pool, [Write(cluster_id=cluster, session=1, states=(state,))])
+
+    assert await pool.fetchval("SELECT count(*) FROM report") == 0
+    async with pool.acquire() as connection:
+        assert await sync.roots(connection, cluster, [KIND]) == {KIND: (0, 0)}
+    assert await pool.fetchval("SELECT state FROM sync_root WHERE kind = $1", KIND) == "ABSENT"
+    await assert_counts_equal_a_recount(pool)
