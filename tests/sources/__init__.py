@@ -1,1 +1,1 @@
-"""tests sources."""
+"""What sources split and read, against samples and against anything at all."""
