@@ -91,8 +91,11 @@ _Outgoing = _Group | _Compared | m.KindSummary | str | _Deletes
 class Session:
     """One connection, from Hello to the end."""
 
-    def __init__(self, state: State, hello: m.Hello, strikes: Strikes) -> None:
-        """`strikes` outlives the session."""
+    def __init__(
+        self, state: State, hello: m.Hello, strikes: Strikes, *, partial: bool = False
+    ) -> None:
+        """`strikes` outlives the session. A partial state is added to what is held, not compared."""
+        self._partial = partial
         self._state = state
         self._hello = hello
         self._strikes = strikes
@@ -163,9 +166,9 @@ class Session:
                 pass
         return [*effects, *self.flush()]
 
-    def changed(self, change: Change, *, asked: bool = False) -> None:
-        """Put in an entry. It is left out while its kind waits to be compared, unless asked for."""
-        if self._welcome is None or (change.kind in self._quiet and not asked):
+    def changed(self, change: Change) -> None:
+        """Put in an entry. It is left out while its kind waits to be compared."""
+        if self._welcome is None or change.kind in self._quiet:
             return
         item, content = change.item, change.content
         if self._strikes[change.kind, item.key, item.fingerprint] >= STRIKES:
@@ -194,7 +197,7 @@ class Session:
 
     def state_changed(self, kind: str) -> None:
         """Put in that a kind is known better or worse than before."""
-        if self._welcome is not None:
+        if self._welcome is not None and not self._partial:
             self._summarise((kind,))
 
     def flush(self) -> list[Effect]:
@@ -215,8 +218,9 @@ class Session:
         self._welcome = welcome
         self._context = welcome.credits.context
         self._contents = welcome.credits.contents
-        self._quiet = {held.kind for held in welcome.held if held.entries}
-        self._summarise(self._state.kinds)
+        if not self._partial:
+            self._quiet = {held.kind for held in welcome.held if held.entries}
+            self._summarise(self._state.kinds)
 
     def _summarise(self, kinds: Iterable[str]) -> None:
         """A kind that is complete is compared; from here on its changes go out."""

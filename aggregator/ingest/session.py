@@ -150,6 +150,12 @@ class Session:
         self.pending.upsert(kind, failure)
         self.pending.rejected.append(m.Refused(kind, item.key, reason))
 
+    def refuse_content(self, name: bytes, reason: str) -> None:
+        """Remember that a content cannot be stored; what points at it is rejected."""
+        self._under_way.discard(name)
+        if len(self._refused) < REFUSED_CONTENTS:
+            self._refused[name] = reason
+
     def _receive(self, raw: bytes) -> Steps:
         if len(raw) > FRAME_BYTES:
             raise BadFrameError(f"a frame of {len(raw):,} bytes, the limit is {FRAME_BYTES:,}")
@@ -220,8 +226,8 @@ class Session:
         if isinstance(outcome, NewContent):
             self.pending.contents[content.name] = outcome
             self._under_way.add(content.name)
-        elif len(self._refused) < REFUSED_CONTENTS:
-            self._refused[content.name] = str(outcome)
+        else:
+            self.refuse_content(content.name, str(outcome))
 
     def _upsert(self, kind: str, item: m.Item) -> None:
         body = item.body

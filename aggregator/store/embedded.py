@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from aggregator.store.installation import Account, PostgresError, binaries
 
@@ -145,9 +145,12 @@ class EmbeddedPostgres:
         partial = self.data.with_name(f"{self.data.name}.new")
         shutil.rmtree(partial, ignore_errors=True)
         self._account.make(partial)
-        command = [self._bin / "initdb", "-D", partial, "-U", "postgres", "-A", "trust"]
+        command = [str(self._bin / "initdb"), "-D", str(partial), "-U", "postgres", "-A", "trust"]
+        command += ["-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"]
+        if self._settings.get("fsync") == "off":
+            command.append("--no-sync")
         result = subprocess.run(  # noqa: S603 - our own arguments
-            [*command, "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"],
+            command,
             capture_output=True,
             text=True,
             check=False,
@@ -170,7 +173,7 @@ class EmbeddedPostgres:
         self._account.own(folder)
         return folder
 
-    def _open_log(self) -> "subprocess._FILE":
+    def _open_log(self) -> IO[bytes]:
         path = self.data / "server.log"
         if path.exists() and path.stat().st_size > LOG_LIMIT:
             path.replace(path.with_suffix(".log.1"))

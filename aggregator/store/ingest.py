@@ -18,7 +18,7 @@ from aggregator.store import contents as content_store
 from aggregator.store import history, inventory, placements, reports, sync
 from aggregator.store.columns import columns, signed
 from aggregator.store.contents import NewContent
-from aggregator.store.pool import Connection, Pool
+from aggregator.store.pool import Connection, Pool, answering
 from protocol.fingerprint import bucket
 from protocol.messages import (
     NAMESPACES,
@@ -74,8 +74,32 @@ class _Roots:
         self.moves[cluster_id, kind] = (count + entries, root ^ fingerprints)
 
 
+class ConflictError(Exception):
+    """Another transaction was in the way; the same again will do."""
+
+
+class DataFaultError(Exception):
+    """Postgres refused a value; the message says what it said."""
+
+
 async def write(pool: Pool, writes: Sequence[Write]) -> list[Written]:
-    """Commit what sessions sent. Returns one result a write, in the same order."""
+    """Commit what sessions sent. Returns one result a write, in the same order.
+
+    Raises `ConflictError`, `DataFaultError`, or `pool.UnavailableError`; nothing is written then,
+    or, where the answer to the commit was lost, the same again changes nothing.
+    """
+    try:
+        with answering():
+            return await _write(pool, writes)
+    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+        raise ConflictError(str(error)) from error
+    except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
+        raise DataFaultError(str(error)) from error
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise ConflictError(str(error)) from error
+
+
+async def _write(pool: Pool, writes: Sequence[Write]) -> list[Written]:
     async with pool.acquire() as connection, connection.transaction():
         sessions = await sync.lock_sessions(connection, {w.cluster_id for w in writes})
         current = [w for w in writes if sessions.get(w.cluster_id, (None,))[0] == w.session]

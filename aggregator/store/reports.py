@@ -60,7 +60,8 @@ DO UPDATE SET resolved = subject.resolved OR excluded.resolved
 ADD_PLACEMENTS = f"""
 WITH {INCOMING}
 INSERT INTO placement (cluster_id, subject_id, namespace, category, source, container)
-SELECT DISTINCT s.cluster_id, s.id, s.namespace, cat.category::finding_category, i.source,
+SELECT DISTINCT s.cluster_id, s.id,
+       CASE WHEN s.kind = 'Namespace' AND s.api_group = '' THEN s.name ELSE s.namespace END, cat.category::finding_category, i.source,
        i.container
 FROM incoming i
 JOIN subject s ON (s.cluster_id, s.namespace, s.kind, s.name, s.api_group)

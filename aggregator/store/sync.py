@@ -22,12 +22,6 @@ FROM unnest($1::int[], $2::timestamptz[]) AS n (cluster_id, at)
 WHERE s.cluster_id = n.cluster_id
 """
 
-TOUCH_SESSIONS = """
-UPDATE agent_session s SET last_seen_at = now()
-FROM unnest($1::int[], $2::bigint[]) AS n (cluster_id, number)
-WHERE s.cluster_id = n.cluster_id AND s.number = n.number
-"""
-
 HELD = "SELECT kind, entries, root FROM sync_root WHERE cluster_id = $1 AND entries > 0"
 ROOTS = "SELECT kind, entries, root FROM sync_root WHERE cluster_id = $1 AND kind = ANY($2::text[])"
 
@@ -57,6 +51,8 @@ UPDATE sync_root s SET newest_report_at = to_timestamp(n.newest / 1000.0),
     scanner = nullif(n.scanner, '')
 FROM unnest($1::int[], $2::text[], $3::bigint[], $4::text[]) AS n (cluster_id, kind, newest, scanner)
 WHERE s.cluster_id = n.cluster_id AND s.kind = n.kind
+  AND (s.newest_report_at, s.scanner)
+      IS DISTINCT FROM (to_timestamp(n.newest / 1000.0), nullif(n.scanner, ''))
 """
 
 SET_FULL_SYNC = """

@@ -260,7 +260,7 @@ CREATE TABLE placement (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     cluster_id int NOT NULL REFERENCES cluster ON DELETE CASCADE,
     subject_id bigint NOT NULL REFERENCES subject ON DELETE CASCADE,
-    namespace text NOT NULL,                     -- the subject's
+    namespace text NOT NULL,                     -- the subject's; a Namespace lies in itself
     category finding_category,
     source text NOT NULL,
     container text NOT NULL DEFAULT '',

@@ -275,7 +275,7 @@ class Sessions(RuleBasedStateMachine):
                     version = self.cluster.objects.get((effect.kind, key.name), {}).get(key.sub)
                     if version is not None:
                         change = self.cluster.change(effect.kind, key, version)
-                        self.ours.changed(change, asked=True)
+                        self.ours.changed(change)
                 self.perform_ours(self.ours.flush())
 
     def wanted(self, effect: agent.Resend) -> list[m.Key]:

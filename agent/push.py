@@ -1,0 +1,231 @@
+"""Sends reports from files through the same protocol as an agent: a session that ends.
+
+The kinds in the input replace what the aggregator holds of them; with `add` they only come on
+top. Nothing is sent before every file has been read, so half an input never deletes anything.
+"""
+
+import asyncio
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import zstandard
+from msgspec import Struct
+
+from agent import manifests
+from agent.backoff import Backoff
+from agent.entries import Writer
+from agent.inventory import Inventory
+from agent.reflector import Resource
+from agent.reports import Reports, Watched
+from agent.session import ProtocolError
+from agent.settings import FatalError, Settings
+from agent.state import Change, Place, State
+from agent.uplink import RefusedError, Uplink
+from protocol import messages as m
+from sources import registry
+from sources.report import Kind
+
+OUT_OF_REACH = 60.0  # seconds that the aggregator may be out of reach
+POLL = 0.02  # seconds between looks at whether all is committed
+COMPRESSION = 1  # zstd's level for objects that wait
+
+_compress = zstandard.ZstdCompressor(level=COMPRESSION).compress
+_decompress = zstandard.ZstdDecompressor().decompress
+
+
+class Outcome(Struct, frozen=True):
+    """What a push did, in reports."""
+
+    sent: int
+    unchanged: int
+    ignored: int  # objects of kinds that no source reads
+    failed: tuple[tuple[str, m.Key, str], ...]  # kind, key and reason
+
+    @property
+    def summary(self) -> str:
+        """The counts, in a line."""
+        counts = f"{self.sent} sent, {self.unchanged} unchanged, {len(self.failed)} failed"
+        return counts + (f", {self.ignored} objects of other kinds ignored" * bool(self.ignored))
+
+    @property
+    def failures(self) -> list[str]:
+        """Each report that failed, with the reason."""
+        return [
+            f"{kind.rpartition('/')[2]} {'/'.join(filter(None, (key.namespace, key.name)))}: {why}"
+            for kind, key, why in self.failed
+        ]
+
+
+class Input:
+    """What was read from files: the state of a cluster without a cluster.
+
+    It is the outlet of its own reading, to learn what failed, and hands all on to `uplink`.
+    """
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.uplink: Uplink | None = None
+        self.ignored = 0
+        self._objects: dict[str, dict[Place, bytes]] = {}
+        self._watched: dict[str, Watched] = {}
+        self.failed: dict[tuple[str, m.Key], str] = {}
+        self._reports: Reports | None = None
+
+    async def changed(self, change: Change) -> None:
+        """Take a new or changed entry."""
+        entry = (change.kind, change.item.key)
+        if isinstance(change.item.body, m.Failure):
+            self.failed[entry] = change.item.body.reason
+        else:
+            self.failed.pop(entry, None)
+        if self.uplink is not None:
+            await self.uplink.changed(change)
+
+    async def deleted(self, kind: str, keys: tuple[m.Key, ...], observed_at: int) -> None:
+        """Take entries that a later document of the same object no longer has."""
+        for key in keys:
+            self.failed.pop((kind, key), None)
+        if self.uplink is not None:
+            await self.uplink.deleted(kind, keys, observed_at)
+
+    async def state_changed(self, kind: str) -> None:
+        """Take note of a kind's state; it is complete before anything is sent."""
+
+    async def load(self, paths: Iterable[str]) -> None:
+        """Read every file. Raises `manifests.ManifestError`."""
+        writer = Writer(self.state, self)
+        inventory = Inventory()
+        self._reports = Reports(inventory, writer)
+        for where, found in manifests.read(paths):
+            await self._put(self._reports, where, found)
+        while inventory.touched:  # a later report may supersede an earlier one
+            touched, inventory.touched = inventory.touched, set()
+            for kind, place in list(self._reports.subjects.changed(touched)):
+                raw = _decompress(self._objects[kind][place])
+                await self._reports.put(self._watched[kind], place, raw)
+        for kind in self.state.kinds:
+            await writer.settle(kind, m.KindState.SYNCED, "")
+
+    async def resend(self, kind: str, keys: Iterable[m.Key]) -> None:
+        """Put entries in again."""
+        wanted: dict[Place, set[str]] = {}
+        for key in keys:
+            wanted.setdefault((key.namespace, key.name), set()).add(key.sub)
+        for place, subs in wanted.items():
+            raw = self._objects.get(kind, {}).get(place)
+            if raw is not None and self._reports is not None:
+                await self._reports.put(
+                    self._watched[kind], place, _decompress(raw), again=frozenset(subs)
+                )
+
+    async def _put(self, reports: Reports, where: str, found: dict[str, Any]) -> None:
+        group, _, served = str(found.get("apiVersion", "")).rpartition("/")
+        known = registry.kinds().get((group, found["kind"]))
+        if known is None:
+            self.ignored += 1
+            return
+        kind, source = known
+        name = f"{group}/{kind.kind}"
+        raw = json.dumps(found).encode()
+        place, fault = _place(kind, found, raw)
+        watched = Watched(name, kind, source, Resource(group, served, kind.plural))
+        self._watched[name] = watched
+        if served not in kind.versions:
+            fault = f"apiVersion {group}/{served} is not read, only {', '.join(kind.versions)}"
+        if fault:
+            await reports.fail(name, place, f"{where}: {fault}", len(raw))
+        else:
+            await reports.put(watched, place, raw)
+        self._objects.setdefault(name, {})[place] = _compress(raw)
+
+
+def _place(kind: Kind, found: dict[str, Any], raw: bytes) -> tuple[Place, str]:
+    """Namespace and name of an object, and what is wrong with them."""
+    metadata = found.get("metadata")
+    fields = metadata if isinstance(metadata, dict) else {}
+    namespace, name = fields.get("namespace"), fields.get("name")
+    if not kind.namespaced:
+        namespace = ""
+    elif not isinstance(namespace, str) or not namespace:
+        namespace = "default"  # where kubectl apply would put it
+    if isinstance(name, str) and name:
+        return (namespace, name), ""
+    return (namespace, f"unnamed-{hashlib.sha256(raw).hexdigest()[:12]}"), "metadata.name: missing"
+
+
+async def push(settings: Settings, paths: Iterable[Path], *, add: bool = False) -> Outcome:
+    """Send what the files hold and wait until it is committed. Raises `FatalError`."""
+    given = Input()
+    instance = uuid.uuid4().hex
+
+    def hello() -> m.Hello:
+        return m.Hello(
+            versions=(m.VERSION,),
+            formats={content.name: content.format for content in registry.contents().values()},
+            agent_version=version("fleetwatch"),
+            instance=instance,
+            mode=m.Mode.PUSH,
+            clock=time.time_ns() // 1_000_000,
+        )
+
+    uplink = Uplink(given.state, settings, hello, given.resend, partial=add)
+    given.uplink = uplink
+    try:
+        await given.load(map(str, paths))
+    except manifests.ManifestError as error:
+        raise FatalError(f"Nothing was sent. {error}") from error
+    if not given.state.kinds:
+        raise FatalError(
+            f"Nothing to push: of {given.ignored} objects none is of a kind that fleetwatch reads."
+        )
+    async with aiohttp.ClientSession() as client:
+        await _until_committed(uplink, client)
+    return _outcome(given, uplink)
+
+
+async def _until_committed(uplink: Uplink, client: aiohttp.ClientSession) -> None:
+    """Hold sessions until one has brought everything over."""
+    backoff = Backoff()
+    deadline = time.monotonic() + OUT_OF_REACH
+    while True:
+        session = asyncio.create_task(uplink.converse(client))
+        try:
+            while not session.done():
+                if uplink.idle:
+                    await uplink.close(m.Reason.DONE, "the push is complete")
+                    await asyncio.wait([session], timeout=OUT_OF_REACH)
+                    return
+                if uplink.connected:
+                    deadline = time.monotonic() + OUT_OF_REACH
+                await asyncio.sleep(POLL)
+            wait = session.result()
+        except RefusedError as error:
+            raise FatalError(str(error)) from error
+        except (aiohttp.ClientError, TimeoutError, OSError, ProtocolError) as error:
+            uplink.failure = uplink.failure or str(error) or "no answer in time"
+            wait = None
+        finally:
+            session.cancel()
+            await asyncio.gather(session, return_exceptions=True)
+        wait = backoff.next() if wait is None else wait
+        if time.monotonic() + wait > deadline:
+            raise FatalError(uplink.failure or "the aggregator ended the session")
+        await asyncio.sleep(wait)
+
+
+def _outcome(given: Input, uplink: Uplink) -> Outcome:
+    failed = given.failed | uplink.rejected
+    total = sum(kind.count for kind in given.state.kinds.values())
+    return Outcome(
+        sent=uplink.sent,
+        unchanged=max(0, total - uplink.sent),
+        ignored=given.ignored,
+        failed=tuple((kind, key, reason) for (kind, key), reason in failed.items()),
+    )

@@ -1,0 +1,269 @@
+"""Group commit: what all sessions have pending goes into one transaction after another.
+
+While a transaction runs, frames gather; the next takes them all, a share a session, so one noisy
+cluster does not keep the others waiting. Nothing is acknowledged before its commit. Where Postgres
+refuses a value, the culprit is found by halving and becomes a failed report; its neighbours go
+through. Where Postgres is away, everything waits, and agents' credits hold back what follows.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from aggregator.ingest.session import Close, Effect, Send, Session
+from aggregator.store import sessions as session_store
+from aggregator.store.ingest import ConflictError, DataFaultError, Write, Written, write
+from aggregator.store.pool import Pool, UnavailableError
+from protocol import messages as m
+
+logger = logging.getLogger(__name__)
+
+COMMIT_ITEMS = 5_000  # entries of one transaction
+SESSION_ITEMS = 1_000  # entries of one session in one transaction
+CONFLICT_RETRIES = 5  # times that a transaction is tried again after a deadlock
+RETRY_DELAY = (0.1, 5.0)  # seconds, shortest and longest, while Postgres is away
+HEARTBEAT = 15.0  # seconds between signs of life, and between writes of last-seen
+SILENCE = 3 * HEARTBEAT  # seconds after which a session counts as gone
+DRAIN = (1.0, 10.0)  # seconds, least and most, after which drained agents come back
+
+
+class Connected:
+    """A session with its way out. `send` must not wait; it is called in the loop's thread."""
+
+    def __init__(self, session: Session, send: Callable[[m.FromAggregator], None]) -> None:
+        self.session = session
+        self.send = send
+        self.closed = asyncio.Event()
+        self.heard_at = time.monotonic()
+        self.alive = False
+        self.news: dict[str, m.KindNews] = {}
+        self.writing: Write | None = None
+        self._settled = asyncio.Event()
+
+    def perform(self, effects: list[Effect]) -> None:
+        """Carry out effects that need no answer."""
+        for effect in effects:
+            if isinstance(effect, Send):
+                self.send(effect.frame)
+            elif isinstance(effect, Close):
+                self.close(effect.goodbye)
+
+    def close(self, goodbye: m.Goodbye | None = None) -> None:
+        """End the session; what is pending of it is dropped, as it was never acknowledged."""
+        if goodbye is not None and not self.closed.is_set():
+            self.send(goodbye)
+        self.closed.set()
+        self._settled.set()
+
+    def note_written(self) -> None:
+        """Wake who waits for everything to be written."""
+        self.writing = None
+        if not self.session.pending:
+            self._settled.set()
+
+    async def settle(self) -> None:
+        """Wait until everything pending is committed, or the session ended."""
+        while (self.session.pending or self.writing) and not self.closed.is_set():
+            self._settled.clear()
+            await self._settled.wait()
+
+
+class Hub:
+    """All sessions of this process, and the task that writes for them."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._connected: dict[int, Connected] = {}
+        self._work = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def pool(self) -> Pool:
+        """Where sessions ask their questions."""
+        return self._pool
+
+    @property
+    def sessions(self) -> int:
+        """How many agents are connected here."""
+        return len(self._connected)
+
+    async def start(self) -> None:
+        """Begin to write and to watch for silence."""
+        self._tasks = [asyncio.create_task(self._commit()), asyncio.create_task(self._watch())]
+
+    async def stop(self) -> None:
+        """Say goodbye to every agent, write what is pending, and end."""
+        for connected in list(self._connected.values()):
+            connected.send(
+                m.Goodbye(
+                    reason=m.Reason.SHUTDOWN,
+                    message="this aggregator shuts down",
+                    retry_after=random.uniform(*DRAIN),  # noqa: S311 - spreads load
+                )
+            )
+        try:
+            async with asyncio.timeout(SILENCE):
+                for connected in list(self._connected.values()):
+                    await connected.settle()
+        except TimeoutError:
+            logger.warning("Postgres is away: agents will send again what was not committed")
+        for connected in list(self._connected.values()):
+            connected.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def add(self, connected: Connected) -> None:
+        """Take a session in; an older one of the same cluster ends."""
+        cluster_id = connected.session.cluster_id
+        before = self._connected.get(cluster_id)
+        if before is not None:
+            before.close(m.Goodbye(reason=m.Reason.FENCED, message="the agent connected again"))
+        self._connected[cluster_id] = connected
+
+    def remove(self, connected: Connected) -> None:
+        """Forget a session that ended."""
+        connected.close()
+        cluster_id = connected.session.cluster_id
+        if self._connected.get(cluster_id) is connected:
+            del self._connected[cluster_id]
+
+    def notify(self) -> None:
+        """Tell that a session has something pending."""
+        self._work.set()
+
+    async def _commit(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            group = self._take()
+            while group:
+                results = await self._write([taken for _, taken in group])
+                for (connected, taken), written in zip(group, results, strict=True):
+                    connected.perform(connected.session.committed(taken, written))
+                    connected.note_written()
+                await asyncio.sleep(0)  # frames may come in between
+                group = self._take()
+
+    def _take(self) -> list[tuple[Connected, Write]]:
+        """A share of each session's pending entries; who was served last comes last."""
+        group, left = [], COMMIT_ITEMS
+        for cluster_id, connected in list(self._connected.items()):
+            if left <= 0:
+                break
+            if connected.session.pending and not connected.closed.is_set():
+                taken = connected.session.take(min(left, SESSION_ITEMS))
+                connected.writing = taken
+                group.append((connected, taken))
+                left -= len(taken.upserts) + len(taken.deletes)
+                self._connected[cluster_id] = self._connected.pop(cluster_id)
+        return group
+
+    async def _write(self, writes: list[Write]) -> list[Written]:
+        """Write until it is written; values that Postgres refuses are left out."""
+        delay = RETRY_DELAY[0]
+        conflicts = 0
+        while True:
+            try:
+                return await write(self._pool, writes)
+            except UnavailableError as error:
+                logger.warning("cannot write what agents sent, trying again: %s", error)
+                await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
+                delay = min(delay * 2, RETRY_DELAY[1])
+            except ConflictError as error:
+                conflicts += 1
+                if conflicts > CONFLICT_RETRIES:
+                    logger.exception("giving up on a transaction, its sessions start anew")
+                    return [Written(stale=True) for _ in writes]
+                logger.info("a conflict, trying again: %s", error)
+            except DataFaultError as error:
+                return await self._write_apart(writes, str(error))
+
+    async def _write_apart(self, writes: list[Write], reason: str) -> list[Written]:
+        """Halve until the value that Postgres refuses stands alone."""
+        if len(writes) > 1:
+            return [result for one in writes for result in await self._write([one])]
+        [whole] = writes
+        parts = _halves(whole)
+        if parts is None:
+            self._refuse(whole, reason)
+            rest = msgspec.structs.replace(whole, contents=(), upserts={}, deletes={})
+            return await self._write([rest])
+        first, second = [(await self._write([part]))[0] for part in parts]
+        return [Written(first.stale or second.stale, first.missing + second.missing)]
+
+    def _refuse(self, single: Write, reason: str) -> None:
+        connected = self._connected.get(single.cluster_id)
+        if connected is None:
+            return
+        for (kind, _), item in single.upserts.items():
+            if isinstance(item.body, m.Failure):
+                logger.error("dropped an entry that cannot even be stored as failed: %s", reason)
+            else:
+                connected.session.reject(kind, item, f"Postgres refused it: {reason}")
+        for content in single.contents:
+            connected.session.refuse_content(content.name, f"Postgres refused it: {reason}")
+
+    async def _watch(self) -> None:
+        """Write last-seen, and end the sessions that are silent or that lost their cluster."""
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            now = time.monotonic()
+            for connected in list(self._connected.values()):
+                if now - connected.heard_at > SILENCE:
+                    connected.close(
+                        m.Goodbye(reason=m.Reason.IDLE, message=f"silent for {SILENCE:.0f} s")
+                    )
+            try:
+                await self._touch()
+            except UnavailableError as error:
+                logger.warning("cannot write last-seen: %s", error)
+
+    async def _touch(self) -> None:
+        alive = [c for c in self._connected.values() if c.alive]
+        news: list[tuple[int, Any]] = []
+        for connected in alive:
+            connected.alive = False
+            news += [(connected.session.cluster_id, n) for n in connected.news.values()]
+            connected.news = {}
+        numbers = [(c.session.cluster_id, c.session.number) for c in alive]
+        current = await session_store.touch(self._pool, numbers, news)
+        for connected in alive:
+            if connected.session.cluster_id not in current:
+                connected.close(
+                    m.Goodbye(reason=m.Reason.FENCED, message="another session took over")
+                )
+
+
+def _halves(whole: Write) -> tuple[Write, Write] | None:
+    """Split a part in two: contents first, then entries; None for what cannot be split."""
+    entries = {**whole.upserts, **whole.deletes}
+    if len(whole.contents) + len(entries) <= 1:
+        return None
+    replace = msgspec.structs.replace
+    if whole.contents:
+        middle = (len(whole.contents) + 1) // 2
+        first = replace(whole, contents=whole.contents[:middle], upserts={}, deletes={}, states=())
+        if len(whole.contents) == 1:
+            return first, replace(whole, contents=())
+        return first, replace(whole, contents=whole.contents[middle:])
+    keys = list(entries)
+    chosen = set(keys[: len(keys) // 2])
+    first = replace(
+        whole,
+        upserts={k: v for k, v in whole.upserts.items() if k in chosen},
+        deletes={k: v for k, v in whole.deletes.items() if k in chosen},
+        states=(),
+        full_sync=False,
+    )
+    second = replace(
+        whole,
+        upserts={k: v for k, v in whole.upserts.items() if k not in chosen},
+        deletes={k: v for k, v in whole.deletes.items() if k not in chosen},
+    )
+    return first, second

@@ -1,0 +1,77 @@
+"""A whole aggregator on a loopback port, over a database of the test's own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from msgspec import Struct
+
+from agent.push import Outcome, push
+from agent.settings import Settings as AgentSettings
+from aggregator.access import administration
+from aggregator.access.principal import Principal, Role
+from aggregator.app import Application, create_app
+from aggregator.cli.server import bind, bound_address, serving
+from aggregator.settings import Address, Settings
+from aggregator.store.pool import Pool
+
+OWNER = Principal("00000000-0000-0000-0000-000000000000", "test", Role.ADMIN)
+
+
+class Aggregator(Struct):
+    """A running aggregator and an administrator's token for it."""
+
+    url: str
+    token: str
+    app: Application
+    home: Path
+
+    @property
+    def pool(self) -> Pool:
+        """Its connections."""
+        return self.app.pool
+
+    async def query(self, query: str, **variables: Any) -> Any:
+        """Ask, and expect an answer."""
+        async with httpx.AsyncClient() as client:
+            response = await client.post(
+                f"{self.url}/graphql",
+                json={"query": query, "variables": variables},
+                headers={"Authorization": f"Bearer {self.token}"},
+            )
+        body = response.json()
+        assert "errors" not in body, body
+        return body["data"]
+
+    async def push(self, cluster: str, *paths: Path, add: bool = False) -> Outcome:
+        """Push files as the command does."""
+        return await push(self.agent(cluster=cluster), paths, add=add)
+
+    def agent(self, **settings: Any) -> AgentSettings:
+        """Settings of an agent that finds this aggregator."""
+        defaults = {"url": self.url, "token": self.token, "home": self.home}
+        return AgentSettings(**(defaults | settings))
+
+
+@pytest.fixture
+async def aggregator(dsn: str, tmp_path: Path) -> AsyncIterator[Aggregator]:
+    """Yield an aggregator that runs."""
+    settings = Settings(database_url=dsn)
+    app = Application(settings, graphql=lambda pool: None)  # type: ignore[arg-type,return-value]
+    listener = bind(Address("127.0.0.1", 0))
+    address = bound_address(listener)
+    async with serving(app, settings, listener):
+        created = await administration.create_token(
+            app.pool,
+            OWNER,
+            name="test",
+            role=Role.ADMIN,
+            clusters=None,
+            namespaces=None,
+            expires_at=None,
+        )
+        yield Aggregator(address.url, created.token, app, tmp_path)
+    await asyncio.sleep(0)
