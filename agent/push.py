@@ -73,10 +73,11 @@ class Input:
         self.state = State()
         self.uplink: Uplink | None = None
         self.ignored = 0
-        self._objects: dict[str, dict[Place, bytes]] = {}
+        self._objects: dict[str, dict[Place, tuple[bytes, str]]] = {}  # with what is wrong
         self._watched: dict[str, Watched] = {}
         self.failed: dict[tuple[str, m.Key], str] = {}
-        self._reports: Reports | None = None
+        self._inventory = Inventory()  # of nothing: owners come from labels, all is live
+        self._reports = Reports(self._inventory, Writer(self.state, self))
 
     async def changed(self, change: Change) -> None:
         """Take a new or changed entry."""
@@ -100,18 +101,14 @@ class Input:
 
     async def load(self, paths: Iterable[str]) -> None:
         """Read every file. Raises `manifests.ManifestError`."""
-        writer = Writer(self.state, self)
-        inventory = Inventory()
-        self._reports = Reports(inventory, writer)
         for where, found in manifests.read(paths):
-            await self._put(self._reports, where, found)
-        while inventory.touched:  # a later report may supersede an earlier one
-            touched, inventory.touched = inventory.touched, set()
+            await self._put(where, found)
+        while self._inventory.touched:  # a later report may supersede an earlier one
+            touched, self._inventory.touched = self._inventory.touched, set()
             for kind, place in list(self._reports.subjects.changed(touched)):
-                raw = _decompress(self._objects[kind][place])
-                await self._reports.put(self._watched[kind], place, raw)
+                await self._read(kind, place)
         for kind in self.state.kinds:
-            await writer.settle(kind, m.KindState.SYNCED, "")
+            await self._reports.writer.settle(kind, m.KindState.SYNCED, "")
 
     async def resend(self, kind: str, keys: Iterable[m.Key]) -> None:
         """Put entries in again."""
@@ -119,13 +116,18 @@ class Input:
         for key in keys:
             wanted.setdefault((key.namespace, key.name), set()).add(key.sub)
         for place, subs in wanted.items():
-            raw = self._objects.get(kind, {}).get(place)
-            if raw is not None and self._reports is not None:
-                await self._reports.put(
-                    self._watched[kind], place, _decompress(raw), again=frozenset(subs)
-                )
+            if place in self._objects.get(kind, {}):
+                await self._read(kind, place, again=frozenset(subs))
 
-    async def _put(self, reports: Reports, where: str, found: dict[str, Any]) -> None:
+    async def _read(self, kind: str, place: Place, *, again: frozenset[str] = frozenset()) -> None:
+        compressed, fault = self._objects[kind][place]
+        raw = _decompress(compressed)
+        if fault:
+            await self._reports.fail(kind, place, fault, len(raw), again=again)
+        else:
+            await self._reports.put(self._watched[kind], place, raw, again=again)
+
+    async def _put(self, where: str, found: dict[str, Any]) -> None:
         group, _, served = str(found.get("apiVersion", "")).rpartition("/")
         known = registry.kinds().get((group, found["kind"]))
         if known is None:
@@ -134,30 +136,28 @@ class Input:
         kind, source = known
         name = f"{group}/{kind.kind}"
         raw = json.dumps(found).encode()
-        place, fault = _place(kind, found, raw)
+        place, fault = _place(kind, found, raw), ""
         watched = Watched(name, kind, source, Resource(group, served, kind.plural))
         self._watched[name] = watched
         if served not in kind.versions:
             fault = f"apiVersion {group}/{served} is not read, only {', '.join(kind.versions)}"
-        if fault:
-            await reports.fail(name, place, f"{where}: {fault}", len(raw))
-        else:
-            await reports.put(watched, place, raw)
-        self._objects.setdefault(name, {})[place] = _compress(raw)
+        self._objects.setdefault(name, {})[place] = (
+            _compress(raw),
+            f"{where}: {fault}" if fault else "",
+        )
+        await self._read(name, place)
 
 
-def _place(kind: Kind, found: dict[str, Any], raw: bytes) -> tuple[Place, str]:
-    """Namespace and name of an object, and what is wrong with them."""
+def _place(kind: Kind, found: dict[str, Any], raw: bytes) -> Place:
+    """Namespace and name of an object; a fragment without a name is called after its content."""
     metadata = found.get("metadata")
     fields = metadata if isinstance(metadata, dict) else {}
     namespace, name = fields.get("namespace"), fields.get("name")
-    if not kind.namespaced:
+    if not kind.namespaced or not isinstance(namespace, str):
         namespace = ""
-    elif not isinstance(namespace, str) or not namespace:
-        namespace = "default"  # where kubectl apply would put it
-    if isinstance(name, str) and name:
-        return (namespace, name), ""
-    return (namespace, f"unnamed-{hashlib.sha256(raw).hexdigest()[:12]}"), "metadata.name: missing"
+    if not isinstance(name, str) or not name:
+        name = f"unnamed-{hashlib.sha256(raw).hexdigest()[:12]}"
+    return namespace, name
 
 
 async def push(settings: Settings, paths: Iterable[Path], *, add: bool = False) -> Outcome:

@@ -69,6 +69,7 @@ class Uplink:
         self.sent = 0  # entries
         self.rejected: dict[tuple[str, m.Key], str] = {}
         self.failure = ""  # why there is no connection
+        self._leaving = False  # this side said Goodbye
 
     @property
     def connected(self) -> bool:
@@ -146,6 +147,7 @@ class Uplink:
     async def close(self, reason: m.Reason, message: str) -> None:
         """Say Goodbye, and wait until it is sent."""
         if self._session is not None:
+            self._leaving = True
             self._perform(self._session.goodbye(reason, message))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -207,7 +209,9 @@ class Uplink:
             async with asyncio.timeout(wait):
                 message = await socket.receive()
             if message.type is not aiohttp.WSMsgType.BINARY:
-                self._fail(f"the connection closed ({message.type.name.lower()} {message.data})")
+                if not self._leaving:
+                    code = socket.close_code
+                    self._fail(f"the connection closed ({message.type.name.lower()}, code {code})")
                 return None
             effects = session.receive(message.data)
             self._perform(effects)

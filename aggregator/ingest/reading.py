@@ -36,7 +36,7 @@ def read(content: Content) -> NewContent:
             f"{content.kind} format {content.format} is newer than {kind.format}, "
             "the newest this aggregator reads; upgrade it"
         )
-    body = _unpack(content)
+    body = unpack(content)
     if name_of(content.kind, content.format, body) != content.name:
         raise RefusedContentError("the content's bytes do not hash to its name")
     return rows(content, body)
@@ -103,7 +103,7 @@ def package_name(package: Package) -> bytes:
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).digest()
 
 
-def _unpack(content: Content) -> bytes:
+def unpack(content: Content) -> bytes:
     """Decompress at most CONTENT_BYTES, whatever the frame claims of itself."""
     if content.size > CONTENT_BYTES:
         raise RefusedContentError(

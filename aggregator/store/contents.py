@@ -177,15 +177,32 @@ async def add(connection: Connection, contents: Iterable[NewContent]) -> None:
     if not by_name:
         return
     new = list(by_name.values())
-    await connection.execute(ADD_KEYSETS, *_keysets(new))
+    await write_keysets(connection, new)
     rule_ids = await write_rules(connection, new)
     await write_keys(connection, new)
-    await _write_packages(connection, new)
+    await write_packages(connection, new)
     ids = {row["digest"]: row["id"] for row in await connection.fetch(ADD_CONTENTS, *_rows(new))}
     new = [content for content in new if content.name in ids]
-    await connection.execute(ADD_COUNTS, *_counts(new, ids))
-    await write_findings(connection, new, ids, rule_ids)
-    digests = [(ids[c.name], digest) for c in new for digest, _ in c.packages]
+    await write_readings(connection, new, ids, rule_ids)
+
+
+async def write_keysets(connection: Connection, contents: Sequence[NewContent]) -> None:
+    """Store the sets of open keys."""
+    keysets = {content.keyset: content.open_keys for content in contents}
+    texts = [(digest, "{" + ",".join(map(str, keys)) + "}") for digest, keys in keysets.items()]
+    await connection.execute(ADD_KEYSETS, *columns(texts, 2))
+
+
+async def write_readings(
+    connection: Connection,
+    contents: Sequence[NewContent],
+    ids: dict[bytes, int],
+    rule_ids: dict[tuple[str, str], int],
+) -> None:
+    """Write counts, findings and packages of contents that have none stored."""
+    await connection.execute(ADD_COUNTS, *_counts(contents, ids))
+    await write_findings(connection, contents, ids, rule_ids)
+    digests = [(ids[c.name], digest) for c in contents for digest, _ in c.packages]
     await connection.execute(ADD_CONTENT_PACKAGES, *columns(digests, 2))
 
 
@@ -244,12 +261,6 @@ async def write_findings(
         await connection.copy_records_to_table("finding", records=records, columns=FINDING_COLUMNS)
 
 
-def _keysets(contents: Sequence[NewContent]) -> Columns:
-    keysets = {c.keyset: c.open_keys for c in contents}
-    texts = [(digest, "{" + ",".join(map(str, keys)) + "}") for digest, keys in keysets.items()]
-    return columns(texts, 2)
-
-
 def _rows(contents: Sequence[NewContent]) -> Columns:
     return columns(
         [(c.name, c.kind, c.format, c.reader, c.body, c.size, c.keyset, c.os) for c in contents],
@@ -266,7 +277,8 @@ def _counts(contents: Sequence[NewContent], ids: dict[bytes, int]) -> Columns:
     return columns(rows, 5)
 
 
-async def _write_packages(connection: Connection, contents: Sequence[NewContent]) -> None:
+async def write_packages(connection: Connection, contents: Sequence[NewContent]) -> None:
+    """Store the packages of bills of materials."""
     packages = {digest: package for c in contents for digest, package in c.packages}
     rows = [
         (

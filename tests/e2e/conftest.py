@@ -50,6 +50,11 @@ class Aggregator(Struct):
         """Push files as the command does."""
         return await push(self.agent(cluster=cluster), paths, add=add)
 
+    async def add_cluster(self, name: str) -> str:
+        """Add a cluster. Returns its agent's token."""
+        added = await administration.add_cluster(self.pool, OWNER, name=name, labels={})
+        return added.token
+
     def agent(self, **settings: Any) -> AgentSettings:
         """Settings of an agent that finds this aggregator."""
         defaults = {"url": self.url, "token": self.token, "home": self.home}

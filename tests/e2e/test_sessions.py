@@ -58,7 +58,9 @@ class Cluster:
             kind, make_item(kind, key, version), Payload(content_name(version), "test", 1, body)
         )
 
-    def put(self, kind: str, name: str, versions: dict[str, int]) -> tuple[list[Change], list[m.Key]]:
+    def put(
+        self, kind: str, name: str, versions: dict[str, int]
+    ) -> tuple[list[Change], list[m.Key]]:
         self.objects[kind, name] = versions
         entries = tuple(
             (sub, make_item(kind, m.Key("ns", name, sub), version).fingerprint)

@@ -1,0 +1,76 @@
+"""What is done by the clock, on one replica at a time: the end of grace, reading contents again."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from aggregator.ingest.reading import RefusedContentError, rows, unpack
+from aggregator.store import grace, rereading
+from aggregator.store.pool import Pool, UnavailableError, answering
+from protocol.messages import Content
+from sources.registry import contents as content_kinds
+
+logger = logging.getLogger(__name__)
+
+LOCK = 0x666C_6565_7401  # the advisory lock of maintenance
+INTERVAL = 30.0  # seconds between rounds
+GRACE = timedelta(minutes=30)  # that an absent report stays
+REREADS = 200  # contents that are read again in one round
+PAUSE = 0.01  # seconds between two of them, for others' sake
+
+
+class Maintenance:
+    """The task; `run` ends only by being cancelled."""
+
+    def __init__(self, pool: Pool, *, grace: timedelta = GRACE) -> None:
+        self._pool = pool
+        self._grace = grace
+
+    async def run(self) -> None:
+        """Do a round, wait, and again."""
+        while True:
+            try:
+                with answering():
+                    await self.round()
+            except UnavailableError as error:
+                logger.warning("maintenance waits: %s", error)
+            except Exception:
+                logger.exception("a round of maintenance failed; the next one tries again")
+            await asyncio.sleep(INTERVAL)
+
+    async def round(self) -> bool:
+        """Do what is due, unless another replica is at it. Returns whether it was done here."""
+        async with self._pool.acquire() as connection:
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+                return False
+            try:
+                for cluster_id in await grace.due(self._pool, self._grace):
+                    await grace.expire(self._pool, cluster_id, self._grace)
+                await self._read_again()
+            finally:
+                await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
+        return True
+
+    async def _read_again(self) -> None:
+        readers = {kind.name: kind.reader for kind in content_kinds().values()}
+        for content_id in await rereading.outdated(self._pool, readers, REREADS):
+            await read_again(self._pool, content_id)
+            await asyncio.sleep(PAUSE)
+
+
+async def read_again(pool: Pool, content_id: int) -> None:
+    """Read one stored content with the current reader, in one transaction."""
+    async with pool.acquire() as connection, connection.transaction():
+        stored = await rereading.lock(connection, content_id)
+        if stored is None or stored["kind"] not in content_kinds():
+            return
+        content = Content(
+            stored["digest"], stored["kind"], stored["format"], stored["bytes"], stored["body"]
+        )
+        try:
+            new = await asyncio.to_thread(lambda: rows(content, unpack(content)))
+        except RefusedContentError as error:
+            # It was readable once: what it said then is better than nothing.
+            logger.error("content %s cannot be read again: %s", content_id, error)  # noqa: TRY400
+            return
+        await rereading.replace(connection, content_id, new)

@@ -1,0 +1,166 @@
+"""The socket itself: fences, faults of single items, databases that refuse a value."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from protocol import messages as m
+from protocol.fingerprint import fingerprint
+from tests.aggregator.store.recount import assert_counts_equal_a_recount
+from tests.e2e.conftest import Aggregator, aggregator  # noqa: F401 - a fixture
+
+KIND = "example.io/Kind"
+WITHIN = 20.0  # seconds
+
+
+class Agent:
+    """A hand-driven agent."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+
+    async def send(self, frame: m.FromAgent | bytes) -> None:
+        await self._socket.send_bytes(frame if isinstance(frame, bytes) else m.encode(frame))
+
+    async def receive(self) -> m.FromAggregator:
+        async with asyncio.timeout(WITHIN):
+            return m.decode_from_aggregator(await self._socket.receive_bytes())
+
+    async def hello(self, **fields: Any) -> m.FromAggregator:
+        defaults: dict[str, Any] = {
+            "versions": (1,),
+            "agent_version": "0",
+            "instance": "one",
+            "mode": m.Mode.AGENT,
+            "clock": 0,
+            "cluster_uid": "uid",
+        }
+        await self.send(m.Hello(**(defaults | fields)))
+        return await self.receive()
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def connect(aggregator: Aggregator, client: aiohttp.ClientSession, token: str) -> Agent:  # noqa: F811
+    socket = await client.ws_connect(
+        f"{aggregator.url}/agent/v1",
+        protocols=(m.SUBPROTOCOL,),
+        headers={"Authorization": f"Bearer {token}"},
+        max_msg_size=0,
+    )
+    return Agent(socket)
+
+
+def failure(name: str, reason: str = "unreadable") -> m.Item:
+    key, body = m.Key("ns", name), m.Failure(reason, None)
+    return m.Item(key, fingerprint(KIND, key, body), 1, body)
+
+
+async def test_a_second_instance_is_refused_while_the_first_is_heard(
+    aggregator: Aggregator,  # noqa: F811
+    client: aiohttp.ClientSession,
+) -> None:
+    token = await aggregator.add_cluster("prod")
+    first, second, again = [await connect(aggregator, client, token) for _ in range(3)]
+
+    assert isinstance(await first.hello(), m.Welcome)
+    refused = await second.hello(instance="two")
+    taken_over = await again.hello()
+
+    assert isinstance(refused, m.Goodbye)
+    assert refused.reason is m.Reason.FENCED
+    assert refused.retry_after is not None
+    assert isinstance(taken_over, m.Welcome)
+    said = await first.receive()
+    assert isinstance(said, m.Goodbye)
+    assert said.reason is m.Reason.FENCED
+
+
+async def test_a_token_is_bound_to_the_cluster_of_its_first_session(
+    aggregator: Aggregator,  # noqa: F811
+    client: aiohttp.ClientSession,
+) -> None:
+    token = await aggregator.add_cluster("prod")
+    await (await connect(aggregator, client, token)).hello()
+
+    refused = await (await connect(aggregator, client, token)).hello(cluster_uid="another")
+
+    assert isinstance(refused, m.Goodbye)
+    assert refused.reason is m.Reason.REFUSED
+    assert "cluster rebind" in refused.message
+
+
+@pytest.mark.parametrize("first", [b"", b"\xc1", m.encode(m.Heartbeat(clock=1))])
+async def test_whatever_is_not_a_hello_is_refused(
+    aggregator: Aggregator,  # noqa: F811
+    client: aiohttp.ClientSession,
+    first: bytes,
+) -> None:
+    agent = await connect(aggregator, client, await aggregator.add_cluster("prod"))
+
+    await agent.send(first)
+
+    said = await agent.receive()
+    assert isinstance(said, m.Goodbye)
+    assert said.reason is m.Reason.BAD_FRAME
+
+
+async def test_an_unknown_version_is_refused(
+    aggregator: Aggregator,  # noqa: F811
+    client: aiohttp.ClientSession,
+) -> None:
+    agent = await connect(aggregator, client, await aggregator.add_cluster("prod"))
+
+    said = await agent.hello(versions=(99,))
+
+    assert isinstance(said, m.Goodbye)
+    assert said.reason is m.Reason.UNSUPPORTED
+
+
+async def test_a_value_that_postgres_refuses_harms_no_neighbour(
+    aggregator: Aggregator,  # noqa: F811
+    client: aiohttp.ClientSession,
+) -> None:
+    agent = await connect(aggregator, client, await aggregator.add_cluster("prod"))
+    await agent.hello()
+    labels = m.Namespace({"team": "a"})
+    bad = m.Namespace({"team": "\0"})
+    items = [
+        m.Item(key, fingerprint(m.NAMESPACES, key, body), 1, body)
+        for key, body in [(m.Key("", f"ns-{n}"), labels) for n in range(20)]
+    ]
+    key = m.Key("", "bad")
+    items.insert(7, m.Item(key, fingerprint(m.NAMESPACES, key, bad), 1, bad))
+
+    await agent.send(m.Upsert(seq=1, kind=m.NAMESPACES, items=tuple(items)))
+    await agent.send(m.Upsert(seq=2, kind=KIND, items=(failure("other"),)))
+    frames = []
+    while not (frames and isinstance(frames[-1], m.Ack) and frames[-1].seq == 2):
+        frames.append(await agent.receive())
+
+    assert await aggregator.pool.fetchval("SELECT count(*) FROM namespace") == 20
+    assert await aggregator.pool.fetchval("SELECT count(*) FROM failed_report") >= 1
+    await assert_counts_equal_a_recount(aggregator.pool)
+
+
+async def test_one_agents_bad_frame_harms_no_other(
+    aggregator: Aggregator,  # noqa: F811
+    client: aiohttp.ClientSession,
+) -> None:
+    good = await connect(aggregator, client, await aggregator.add_cluster("good"))
+    bad = await connect(aggregator, client, await aggregator.add_cluster("bad"))
+    await good.hello(cluster_uid="good")
+    await bad.hello(cluster_uid="bad")
+
+    await bad.send(b"\xc1")
+    await good.send(m.Upsert(seq=1, kind=KIND, items=(failure("a"),)))
+
+    assert isinstance(await bad.receive(), m.Goodbye)
+    assert isinstance(await good.receive(), m.Ack)
