@@ -34,7 +34,7 @@ async def serve(websocket: WebSocket, principal: Principal, hub: Hub) -> None:
     await websocket.accept(subprotocol=m.SUBPROTOCOL)
     with contextlib.suppress(WebSocketDisconnect):
         await _converse(websocket, principal.cluster_id, hub)
-    with contextlib.suppress(RuntimeError):  # closed by the other side
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # closed by the other side
         await websocket.close()
 
 

@@ -1,0 +1,1 @@
+"""The demonstration: the whole product with three clusters that live."""
