@@ -15,7 +15,7 @@ import msgspec
 import zstandard
 from msgspec import Struct
 
-from agent.state import Change, State
+from agent.state import Change, Payload, State
 from protocol import messages as m
 
 OUTBOX_BYTES = 4 * 2**20  # of changes that wait to be sent
@@ -106,6 +106,7 @@ class Session:
         self._quiet: set[str] = set()  # kinds that are compared before anything is sent
         self._comparing: set[str] = set()  # kinds whose buckets or entries are awaited
         self._frames: dict[int, tuple[str, tuple[m.Item, ...]]] = {}  # upserts under way
+        self._given_up: list[m.Refused] = []  # entries that are sent as failures instead
         self._seq = self._acked = 0
         self._context = self._contents = 0  # credits left
         self.outbox_bytes = 0
@@ -171,22 +172,19 @@ class Session:
         if self._welcome is None or change.kind in self._quiet:
             return
         item, content = change.item, change.content
-        if self._strikes[change.kind, item.key, item.fingerprint] >= STRIKES:
-            item, content = _failed(item, "the aggregator refused the frame it was in, twice"), None
-        limit = self._welcome.limits.content_bytes
-        if content is not None and len(content.body) > limit:
-            reason = f"the content has {len(content.body):,} bytes, the limit is {limit:,}"
-            item, content = _failed(item, reason), None
+        packed = None
+        if content is not None and content.name not in self._known:
+            packed = _pack(content)
+        reason = self._reason_to_fail(change, packed, self._welcome.limits)
+        if reason:
+            item, packed = _failed(item, reason), None
+            self._given_up.append(m.Refused(change.kind, item.key, reason))
         group = self._open_group(change.kind)
         group.items.append(item)
         size = ITEM_BYTES
-        if content is not None and content.name not in self._known:
-            body = _compress(content.body)
-            size += len(body)
-            group.contents.setdefault(
-                content.name,
-                m.Content(content.name, content.kind, content.format, len(content.body), body),
-            )
+        if packed is not None:
+            size += len(packed.body)
+            group.contents.setdefault(packed.name, packed)
         group.size += size
         self.outbox_bytes += size
 
@@ -204,7 +202,11 @@ class Session:
         """Give what may be sent now."""
         if self._welcome is None:
             return []
-        return [Send(frame) for frame in self._frames_to_send(self._welcome)]
+        effects: list[Effect] = []
+        if self._given_up:
+            effects.append(Rejected(tuple(self._given_up)))
+            self._given_up.clear()
+        return [*effects, *map(Send, self._frames_to_send(self._welcome))]
 
     def heartbeat(self, heartbeat: m.Heartbeat) -> list[Effect]:
         """Give a sign of life."""
@@ -213,6 +215,23 @@ class Session:
     def goodbye(self, reason: m.Reason, message: str) -> list[Effect]:
         """Close from this side."""
         return [Send(m.encode(m.Goodbye(reason=reason, message=message)))]
+
+    def _reason_to_fail(
+        self, change: Change, packed: m.Content | None, limits: m.Limits
+    ) -> str | None:
+        """Say why an entry cannot be sent as it is."""
+        if self._strikes[change.kind, change.item.key, change.item.fingerprint] >= STRIKES:
+            return "the aggregator refused the frame it was in, twice"
+        if packed is None:
+            return None
+        if packed.size > limits.content_bytes:
+            return f"the content has {packed.size:,} bytes, the limit is {limits.content_bytes:,}"
+        largest = int(limits.frame_bytes * FRAME_SHARE)
+        if len(packed.body) > largest:
+            return (
+                f"the content has {len(packed.body):,} bytes compressed, the limit is {largest:,}"
+            )
+        return None
 
     def _accept(self, welcome: m.Welcome) -> None:
         self._welcome = welcome
@@ -365,6 +384,11 @@ class Session:
     def _next(self) -> int:
         self._seq += 1
         return self._seq
+
+
+def _pack(content: Payload) -> m.Content:
+    body = _compress(content.body)
+    return m.Content(content.name, content.kind, content.format, len(content.body), body)
 
 
 def _failed(item: m.Item, reason: str) -> m.Item:
