@@ -5,26 +5,25 @@ cluster, contents and what they share by key, then rows that belong to the locke
 A session whose number has passed to another loses its part; the others' parts are written.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
 
 import asyncpg
 import msgspec
 from msgspec import Struct
 
 from aggregator.store import contents as content_store
-from aggregator.store import history, inventory, placements, reports, sync
+from aggregator.store import history, inventory, placements, report_entries, reports, sync
 from aggregator.store.columns import columns, signed
 from aggregator.store.contents import NewContent
 from aggregator.store.pool import Connection, Pool, answering
-from protocol.fingerprint import bucket
+from aggregator.store.report_entries import FailureEntry, GoneEntry, ReportEntry
+from aggregator.store.reports import EntryKey
+from aggregator.store.roots import Roots
 from protocol.messages import (
     NAMESPACES,
     NODES,
     WORKLOADS,
-    Body,
     Failure,
     Item,
     Key,
@@ -35,9 +34,9 @@ from protocol.messages import (
     Report,
     Workload,
 )
-from sources.registry import contents as content_kinds
 
 Entry = tuple[str, Key]  # kind and key
+EPOCH = datetime.fromtimestamp(0, UTC)  # of a transaction without a session
 
 
 class Write(Struct, frozen=True, kw_only=True):
@@ -61,17 +60,6 @@ class Written(Struct, frozen=True):
 
     stale: bool = False
     missing: tuple[Entry, ...] = ()
-
-
-class _Roots:
-    """What the roots of kinds gain and lose in this transaction."""
-
-    def __init__(self) -> None:
-        self.moves: dict[tuple[int, str], tuple[int, int]] = {}
-
-    def move(self, cluster_id: int, kind: str, entries: int, fingerprints: int) -> None:
-        count, root = self.moves.get((cluster_id, kind), (0, 0))
-        self.moves[cluster_id, kind] = (count + entries, root ^ fingerprints)
 
 
 class ConflictError(Exception):
@@ -114,9 +102,9 @@ async def _write(pool: Pool, writes: Sequence[Write]) -> list[Written]:
 async def _write_current(
     connection: Connection, writes: Sequence[Write], times: dict[int, datetime]
 ) -> dict[int, tuple[Entry, ...]]:
-    roots = _Roots()
+    roots = Roots()
     await content_store.add(connection, [c for w in writes for c in w.contents])
-    await reports_images(connection, writes)
+    await _write_images(connection, writes)
     subjects = await _write_inventory(connection, writes, roots)
     touched = await _drop_absent_kinds(connection, writes)
     missing, placed = await _write_reports(connection, writes, times, roots)
@@ -134,7 +122,7 @@ async def _write_current(
     return missing
 
 
-async def reports_images(connection: Connection, writes: Iterable[Write]) -> None:
+async def _write_images(connection: Connection, writes: Iterable[Write]) -> None:
     """Add the images that reports name and workloads run."""
     images = set()
     for item in (item for w in writes for item in w.upserts.values()):
@@ -148,7 +136,7 @@ async def reports_images(connection: Connection, writes: Iterable[Write]) -> Non
 
 
 async def _write_inventory(
-    connection: Connection, writes: Sequence[Write], roots: _Roots
+    connection: Connection, writes: Sequence[Write], roots: Roots
 ) -> set[int]:
     """Write what runs. Returns the subjects whose images or existence may have changed."""
     touched: set[int] = set()
@@ -201,72 +189,38 @@ async def _write_reports(
     connection: Connection,
     writes: Sequence[Write],
     times: dict[int, datetime],
-    roots: _Roots,
+    roots: Roots,
 ) -> tuple[dict[int, tuple[Entry, ...]], set[int]]:
     """Write reports and failures. Returns what lacks its content, and the placements touched."""
-    upserts = [
-        (w, kind, item)
-        for w in writes
-        for (kind, _), item in w.upserts.items()
-        if isinstance(item.body, Report)
-    ]
-    names = {_content(item.body) for _, _, item in upserts}
-    stored = await content_store.known(connection, list(names)) if names else set()
-    missing: dict[int, list[Entry]] = defaultdict(list)
-    for w, kind, item in upserts:
-        if _content(item.body) not in stored:
-            missing[w.cluster_id].append((kind, item.key))
-    upserts = [entry for entry in upserts if _content(entry[2].body) in stored]
-    failures = [
-        (w, kind, item)
-        for w in writes
-        for (kind, _), item in w.upserts.items()
-        if isinstance(item.body, Failure)
-    ]
-    deletes = [
-        (reports_key(w, kind, key), _corrected(w, observed_at, times))
-        for w in writes
-        for (kind, key), observed_at in w.deletes.items()
-        if not kind.startswith("inventory/")
-    ]
-    keys = [reports_key(w, kind, item.key) for w, kind, item in (*upserts, *failures)]
-    touched: set[int] = set()
-    if keys or deletes:
-        every = reports.key_columns([*keys, *(key for key, _ in deletes)])
-        for row in await connection.fetch(reports.FAILED_STANDING, *every):
-            roots.move(row["cluster_id"], row["kind"], -1, row["fingerprint"])
-    if upserts:
-        standing = reports.key_columns(keys[: len(upserts)])
-        _account(await connection.fetch(reports.STANDING, *standing), roots, touched, -1)
-        rows = [_report_row(w, kind, item, times) for w, kind, item in upserts]
-        arguments = columns(rows, reports.REPORT_COLUMNS)
-        subjects = {
-            (*row[0:1], *row[8:12], item.body.resolved)
-            for row, (_, _, item) in zip(rows, upserts, strict=True)
-            if isinstance(item.body, Report)
-        }
-        await connection.execute(reports.ADD_SUBJECTS, *columns(_subject_rows(subjects), 6))
-        categories = columns(
-            ((k.name, str(k.category)) for k in content_kinds().values() if k.category), 2
-        )
-        await connection.execute(reports.ADD_PLACEMENTS, *arguments, *categories)
-        written = await connection.fetch(reports.UPSERT, *arguments, *categories)
-        _account(written, roots, touched, 1)
-    removed = [
-        *deletes,
-        *((reports_key(w, k, i.key), _corrected(w, i.observed_at, times)) for w, k, i in failures),
-    ]
-    if removed:
-        arguments = reports.key_columns([key for key, _ in removed])
-        at = max(times.values())
-        gone = await connection.fetch(reports.REMOVE, *arguments, [t for _, t in removed], at)
-        _account(gone, roots, touched, -1)
-    if failures:
-        rows = [_failure_row(w, kind, item, times) for w, kind, item in failures]
-        await connection.execute(reports.ADD_FAILED, *columns(rows, 11))
-        for w, kind, item in failures:
-            roots.move(w.cluster_id, kind, 1, signed(item.fingerprint))
-    return {w.cluster_id: tuple(missing[w.cluster_id]) for w in writes}, touched
+    upserts: list[ReportEntry] = []
+    failures: list[FailureEntry] = []
+    gone: list[GoneEntry] = []
+    for w in writes:
+        for (kind, _), item in w.upserts.items():
+            key, observed_at = _key(w, kind, item.key), _corrected(w, item.observed_at, times)
+            if isinstance(item.body, Report):
+                upserts.append(ReportEntry(key, item, item.body, observed_at))
+            elif isinstance(item.body, Failure):
+                failures.append(FailureEntry(key, item, item.body, observed_at))
+        gone += [
+            GoneEntry(_key(w, kind, key), _corrected(w, observed_at, times))
+            for (kind, key), observed_at in w.deletes.items()
+            if not kind.startswith("inventory/")
+        ]
+    stored = await content_store.known(connection, [entry.body.content for entry in upserts])
+    missing: dict[int, list[Entry]] = {w.cluster_id: [] for w in writes}
+    for entry in upserts:
+        if entry.body.content not in stored:
+            kind = f"{entry.key.api_group}/{entry.key.kind}"
+            missing[entry.key.cluster_id].append((kind, entry.item.key))
+    upserts = [entry for entry in upserts if entry.body.content in stored]
+    keys = [entry.key for entries in (upserts, failures, gone) for entry in entries]
+    await report_entries.forget_failures(connection, keys, roots)
+    touched = await report_entries.upsert(connection, upserts, roots)
+    at = max(times.values(), default=EPOCH)
+    touched |= await report_entries.remove(connection, [*gone, *failures], at, roots)
+    await report_entries.fail(connection, failures, roots)
+    return {cluster_id: tuple(entries) for cluster_id, entries in missing.items()}, touched
 
 
 async def _settle(
@@ -283,70 +237,13 @@ async def _settle(
     await placements.recount_subjects(connection, touched, subjects)
 
 
-def reports_key(write: Write, kind: str, key: Key) -> reports.EntryKey:
+def _key(write: Write, kind: str, key: Key) -> EntryKey:
     """An entry's key within the fleet."""
     group, name = sync.split_kind(kind)
-    return reports.EntryKey(write.cluster_id, group, name, key.namespace, key.name, key.sub)
-
-
-def _content(body: Body) -> bytes:
-    return body.content if isinstance(body, Report) else b""
+    return EntryKey(write.cluster_id, group, name, key.namespace, key.name, key.sub)
 
 
 def _corrected(write: Write, observed_at: int | None, times: dict[int, datetime]) -> int:
     """The agent's time by the centre's clock, never after the transaction's own."""
     now = int(times[write.cluster_id].timestamp() * 1000)
     return now if observed_at is None else min(observed_at - write.skew, now)
-
-
-def _account(rows: Sequence[asyncpg.Record], roots: _Roots, touched: set[int], sign: int) -> None:
-    for row in rows:
-        roots.move(row["cluster_id"], row["kind"], sign * row["entries"], row["root"])
-        touched.update(row["placements"])
-
-
-def _subject_rows(subjects: set[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
-    return sorted(subjects)
-
-
-def _report_row(write: Write, kind: str, item: Item, times: dict[int, datetime]) -> tuple[Any, ...]:
-    """The columns of INCOMING."""
-    body = item.body
-    assert isinstance(body, Report)  # noqa: S101 - chosen by the caller
-    image = msgspec.structs.astuple(body.image)[:4] if body.image else (None,) * 4
-    return (
-        *reports_key(write, kind, item.key).row(),
-        body.uid or None,
-        body.source,
-        body.subject.group,
-        body.subject.kind,
-        body.subject.namespace,
-        body.subject.name,
-        body.superseded,
-        body.container,
-        *image,
-        body.content,
-        body.scanner or None,
-        body.scanner_version or None,
-        msgspec.json.encode(body.labels).decode(),
-        body.reported_at,
-        _corrected(write, item.observed_at, times),
-        signed(item.fingerprint),
-        bucket(item.key),
-    )
-
-
-def _failure_row(
-    write: Write, kind: str, item: Item, times: dict[int, datetime]
-) -> tuple[Any, ...]:
-    """The columns of ADD_FAILED."""
-    body = item.body
-    assert isinstance(body, Failure)  # noqa: S101 - chosen by the caller
-    return (
-        *reports_key(write, kind, item.key).row(),
-        body.reason,
-        body.size,
-        _corrected(write, item.observed_at, times),
-        signed(item.fingerprint),
-        bucket(item.key),
-    )
