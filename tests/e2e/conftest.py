@@ -1,6 +1,6 @@
 """A whole aggregator on a loopback port, over a database of the test's own."""
 
-import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -61,12 +61,12 @@ class Aggregator(Struct):
         return AgentSettings(**(defaults | settings))
 
 
-@pytest.fixture
-async def aggregator(dsn: str, tmp_path: Path) -> AsyncIterator[Aggregator]:
-    """Yield an aggregator that runs."""
+@contextlib.asynccontextmanager
+async def serve(dsn: str, home: Path, *, port: int = 0) -> AsyncIterator[Aggregator]:
+    """Run an aggregator on a database."""
     settings = Settings(database_url=dsn)
-    app = Application(settings, graphql=lambda pool: None)  # type: ignore[arg-type,return-value]
-    listener = bind(Address("127.0.0.1", 0))
+    app = create_app(settings)
+    listener = bind(Address("127.0.0.1", port))
     address = bound_address(listener)
     async with serving(app, settings, listener):
         created = await administration.create_token(
@@ -78,5 +78,11 @@ async def aggregator(dsn: str, tmp_path: Path) -> AsyncIterator[Aggregator]:
             namespaces=None,
             expires_at=None,
         )
-        yield Aggregator(address.url, created.token, app, tmp_path)
-    await asyncio.sleep(0)
+        yield Aggregator(address.url, created.token, app, home)
+
+
+@pytest.fixture
+async def aggregator(dsn: str, tmp_path: Path) -> AsyncIterator[Aggregator]:
+    """Yield an aggregator that runs."""
+    async with serve(dsn, tmp_path) as running:
+        yield running

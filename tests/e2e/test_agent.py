@@ -10,7 +10,7 @@ import pytest
 
 from agent.run import run
 from tests.aggregator.store.recount import assert_counts_equal_a_recount
-from tests.e2e.conftest import Aggregator
+from tests.e2e.conftest import Aggregator, serve
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.resources import report_kinds
 
@@ -229,3 +229,69 @@ async def test_a_right_taken_away_loses_nothing_and_is_shown(
     async with running(aggregator, kubernetes, tmp_path, token):
         await until(aggregator, state, "FORBIDDEN")
         await until(aggregator, REPORTS, "replicaset-web-1-app LIVE")
+
+
+async def test_what_happened_while_the_aggregator_was_down_shows(
+    dsn: str, kubernetes: FakeKubernetes, tmp_path: Path
+) -> None:
+    kubernetes.put(report("web", "CVE-1"))
+    kubernetes.put(report("api", "CVE-2"))
+    async with contextlib.AsyncExitStack() as stack:
+        async with serve(dsn, tmp_path) as first:
+            port = int(first.url.rpartition(":")[2])
+            token = await first.add_cluster("prod")
+            await stack.enter_async_context(running(first, kubernetes, tmp_path, token))
+            await until(first, RULES, "CVE-1 CVE-2")
+        kubernetes.put(report("web", "CVE-5"))
+        kubernetes.delete("VulnerabilityReport", "shop", "replicaset-api-1-app")
+        async with serve(dsn, tmp_path, port=port) as second:
+            await until(second, RULES, "CVE-2 CVE-5")
+            await until(second, REPORTS, "replicaset-api-1-app ABSENT, replicaset-web-1-app LIVE")
+            await assert_counts_equal_a_recount(second.pool)
+
+
+async def test_an_api_server_that_restarts_and_forgets_loses_nothing(
+    aggregator: Aggregator, kubernetes: FakeKubernetes, tmp_path: Path
+) -> None:
+    token = await aggregator.add_cluster("prod")
+    kubernetes.put(report("web", "CVE-1"))
+    async with running(aggregator, kubernetes, tmp_path, token):
+        await until(aggregator, RULES, "CVE-1")
+        await kubernetes.restart(starting=0.2)
+        kubernetes.compact()
+        kubernetes.put(report("web", "CVE-6"))
+        await until(aggregator, RULES, "CVE-6")
+        await until(aggregator, "SELECT count(*) FROM workload", 2)
+
+
+async def test_long_lists_arrive_whole(
+    aggregator: Aggregator, kubernetes: FakeKubernetes, tmp_path: Path
+) -> None:
+    token = await aggregator.add_cluster("prod")
+    for number in range(2_000):
+        made = report("web", f"CVE-{number % 50}")
+        made["metadata"]["name"] = f"report-{number}"
+        made["metadata"]["labels"]["trivy-operator.container.name"] = f"app-{number}"
+        kubernetes.put(made)
+    async with running(aggregator, kubernetes, tmp_path, token):
+        await until(aggregator, "SELECT count(*) FROM report WHERE state = 'LIVE'", 2_000)
+        await until(aggregator, "SELECT sum(findings) FROM severity_count", 2_000)
+    await assert_counts_equal_a_recount(aggregator.pool)
+
+
+async def test_objects_that_cannot_be_read_are_shown_and_stop_no_other(
+    aggregator: Aggregator, kubernetes: FakeKubernetes, tmp_path: Path
+) -> None:
+    token = await aggregator.add_cluster("prod")
+    broken = report("api", "CVE-1")
+    broken["report"]["vulnerabilities"] = "none"
+    kubernetes.put(broken)
+    kubernetes.put(report("web", "CVE-2"))
+    reasons = "SELECT string_agg(reason, ', ') FROM failed_report"
+    async with running(aggregator, kubernetes, tmp_path, token):
+        await until(aggregator, reasons, "report.vulnerabilities: expected list, found text")
+        await until(aggregator, REPORTS, "replicaset-web-1-app LIVE")
+        kubernetes.put(report("api", "CVE-1"))
+        await until(aggregator, reasons, None)
+        await until(aggregator, RULES, "CVE-1 CVE-2")
+    await assert_counts_equal_a_recount(aggregator.pool)
