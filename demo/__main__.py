@@ -78,6 +78,7 @@ async def _clusters(local: Running, folder: Path) -> AsyncIterator[list[Cluster]
     clusters = [Cluster(name) for name in CLUSTERS]
     async with AsyncExitStack() as stack, asyncpg.create_pool(local.database_url) as pool:
         for cluster in clusters:
+            (folder / cluster.name).mkdir()
             added = await administration.add_cluster(
                 pool, OPERATOR, name=cluster.name, labels=LABELS[cluster.name]
             )

@@ -98,7 +98,6 @@ class Cluster:
 @asynccontextmanager
 async def watched(cluster: Cluster, url: str, token: str, folder: Path) -> AsyncIterator[None]:
     """Run a cluster's API server and its agent, as `fleetwatch-agent run` does."""
-    folder.mkdir(parents=True, exist_ok=True)
     async with cluster.kubernetes:
         cluster.fill()
         kubeconfig = cluster.kubernetes.write_kubeconfig(folder / "kubeconfig")

@@ -203,8 +203,7 @@ class Deployment:
             "severity": "HIGH",
             "success": False,
             "messages": [
-                f"Container '{self.name}' of Deployment should set "
-                "'securityContext.readOnlyRootFilesystem' to true"
+                f"Container '{self.name}' should set 'readOnlyRootFilesystem' to true",
             ],
         }
         summary = {"criticalCount": 0, "highCount": 1, "mediumCount": 0, "lowCount": 0}

@@ -201,15 +201,15 @@ def test_a_partial_session_compares_nothing() -> None:
 
 def test_it_is_idle_once_everything_is_acknowledged() -> None:
     session = started()
-    assert session.idle
+    idle = [session.idle]
     session.deleted(KIND, (m.Key("", "a"),), 1)
-    assert not session.idle
+    idle.append(session.idle)
     session.flush()
-    assert not session.idle
+    idle.append(session.idle)
 
     answer(session, m.Ack(seq=1))
 
-    assert session.idle
+    assert [*idle, session.idle] == [True, False, False, True]
 
 
 def test_a_full_outbox_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

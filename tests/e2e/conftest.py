@@ -57,7 +57,7 @@ class Aggregator(Struct):
 
     def agent(self, **settings: Any) -> AgentSettings:
         """Settings of an agent that finds this aggregator."""
-        defaults = {"url": self.url, "token": self.token, "home": self.home}
+        defaults: dict[str, Any] = {"url": self.url, "token": self.token, "home": self.home}
         return AgentSettings(**(defaults | settings))
 
 

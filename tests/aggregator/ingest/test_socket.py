@@ -27,7 +27,8 @@ class Agent:
 
     async def receive(self) -> m.FromAggregator:
         async with asyncio.timeout(WITHIN):
-            return m.decode_from_aggregator(await self._socket.receive_bytes())
+            frame: m.FromAggregator = m.decode_from_aggregator(await self._socket.receive_bytes())
+            return frame
 
     async def hello(self, **fields: Any) -> m.FromAggregator:
         defaults: dict[str, Any] = {
@@ -141,7 +142,7 @@ async def test_a_value_that_postgres_refuses_harms_no_neighbour(
 
     await agent.send(m.Upsert(seq=1, kind=m.NAMESPACES, items=tuple(items)))
     await agent.send(m.Upsert(seq=2, kind=KIND, items=(failure("other"),)))
-    frames = []
+    frames: list[m.FromAggregator] = []
     while not (frames and isinstance(frames[-1], m.Ack) and frames[-1].seq == 2):
         frames.append(await agent.receive())
 

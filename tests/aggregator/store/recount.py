@@ -12,8 +12,9 @@ FROM report GROUP BY 1, 2, 3
 RECOUNTS = {
     "placement_content": (
         PLACEMENT_CONTENT,
-        "SELECT placement_id, content_id, cluster_id, live, absent, superseded, image_id "
-        "FROM placement_content",
+        """
+        SELECT placement_id, content_id, cluster_id, live, absent, superseded, image_id
+        FROM placement_content""",
     ),
     "severity_count": (
         f"""

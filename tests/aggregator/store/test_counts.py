@@ -1,7 +1,6 @@
 """Whatever happens to reports, every stored count equals one made from scratch."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 
 import asyncpg
@@ -157,8 +156,8 @@ async def assert_history_says_what_shows(pool: Pool) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(postgres: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
-    yield postgres
+def server(postgres: EmbeddedPostgres) -> EmbeddedPostgres:
+    return postgres
 
 
 @settings(

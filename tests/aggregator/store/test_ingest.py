@@ -43,7 +43,7 @@ async def test_a_stale_session_writes_nothing_and_harms_no_other(pool: Pool) -> 
     results = await write(pool, [stale, current])
 
     assert [result.stale for result in results] == [True, False]
-    assert await pool.fetch("SELECT cluster_id FROM report") == [(two,)]
+    assert [row[0] for row in await pool.fetch("SELECT cluster_id FROM report")] == [two]
 
 
 async def test_an_upsert_without_its_content_is_named_and_the_rest_is_written(pool: Pool) -> None:
