@@ -195,7 +195,13 @@ class Hub:
             rest = msgspec.structs.replace(whole, contents=(), upserts={}, deletes={})
             return await self._write([rest])
         first, second = [(await self._write([part]))[0] for part in parts]
-        return [Written(first.stale or second.stale, first.missing + second.missing)]
+        return [
+            Written(
+                stale=first.stale or second.stale,
+                missing=first.missing + second.missing,
+                refused=first.refused + second.refused,
+            )
+        ]
 
     def _refuse(self, single: Write, reason: str) -> None:
         connected = self._connected.get(single.cluster_id)

@@ -27,6 +27,11 @@ KINDS = 500  # of one session
 LIMITS = m.Limits(frame_bytes=FRAME_BYTES, content_bytes=CONTENT_BYTES, items=ITEMS)
 CREDITS = m.Credits(context=2 * 2**20, contents=8 * 2**20)  # bytes under way, a session
 
+OVER_QUOTA = (
+    "this cluster has brought more new rules or contents today than one cluster may; "
+    "it may again from midnight UTC"
+)
+
 _BODIES: dict[str, tuple[type, ...]] = {
     m.WORKLOADS: (m.Workload,),
     m.NAMESPACES: (m.Namespace,),
@@ -132,6 +137,8 @@ class Session:
         if written.stale:
             return [Close(m.Goodbye(reason=m.Reason.FENCED, message="another session took over"))]
         self._under_way.difference_update(content.name for content in write.contents)
+        for name in written.refused:
+            self.refuse_content(name, OVER_QUOTA)
         effects: list[Effect] = [
             Send(m.Missing(kind=kind, keys=keys)) for kind, keys in _by_kind(written.missing)
         ]

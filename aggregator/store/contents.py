@@ -169,21 +169,26 @@ async def known(connection: Connection, names: Sequence[bytes]) -> set[bytes]:
     return {row[0] for row in await connection.fetch(KNOWN, names)}
 
 
-async def add(connection: Connection, contents: Iterable[NewContent]) -> None:
-    """Store the contents that are not stored yet, inside the caller's transaction."""
+async def add(connection: Connection, contents: Iterable[NewContent]) -> dict[bytes, int]:
+    """Store the contents that are not stored yet, inside the caller's transaction.
+
+    Returns those, with how many rules each brought that the catalogue did not have.
+    """
     by_name = {content.name: content for content in contents}
     for name in await known(connection, list(by_name)):
         del by_name[name]
     if not by_name:
-        return
+        return {}
     new = list(by_name.values())
     await write_keysets(connection, new)
+    catalogue = await _rule_ids(connection, _rules_of(new))
     rule_ids = await write_rules(connection, new)
     await write_keys(connection, new)
     await write_packages(connection, new)
     ids = {row["digest"]: row["id"] for row in await connection.fetch(ADD_CONTENTS, *_rows(new))}
     new = [content for content in new if content.name in ids]
     await write_readings(connection, new, ids, rule_ids)
+    return {content.name: _count_new_rules(content, catalogue) for content in new}
 
 
 async def write_keysets(connection: Connection, contents: Sequence[NewContent]) -> None:
@@ -210,10 +215,7 @@ async def write_rules(
     connection: Connection, contents: Sequence[NewContent]
 ) -> dict[tuple[str, str], int]:
     """Add to the catalogue. Returns (key, category) → id for the rules of these contents."""
-    rules: dict[tuple[str, str], Rule] = {}
-    for content in contents:
-        for rule in content.rules:
-            rules.setdefault((rule.key, content.category or ""), rule)
+    rules = _rules_of(contents)
     if not rules:
         return {}
     rows = [
@@ -232,9 +234,7 @@ async def write_rules(
         for (key, category), rule in rules.items()
     ]
     await connection.execute(ADD_RULES, *columns(rows, 10))
-    categories, keys = [row[0] for row in rows], [row[1] for row in rows]
-    found = await connection.fetch(RULE_IDS, categories, keys)
-    return {(key, category): rule_id for key, category, rule_id in found}
+    return await _rule_ids(connection, rules)
 
 
 async def write_keys(connection: Connection, contents: Sequence[NewContent]) -> None:
@@ -259,6 +259,28 @@ async def write_findings(
     ]
     if records:
         await connection.copy_records_to_table("finding", records=records, columns=FINDING_COLUMNS)
+
+
+def _rules_of(contents: Iterable[NewContent]) -> dict[tuple[str, str], Rule]:
+    """(key, category) → rule, the first that says something of it."""
+    rules: dict[tuple[str, str], Rule] = {}
+    for content in contents:
+        for rule in content.rules:
+            rules.setdefault((rule.key, content.category or ""), rule)
+    return rules
+
+
+async def _rule_ids(
+    connection: Connection, rules: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], int]:
+    pairs = columns(((category, key) for key, category in rules), 2)
+    found = await connection.fetch(RULE_IDS, *pairs)
+    return {(key, category): rule_id for key, category, rule_id in found}
+
+
+def _count_new_rules(content: NewContent, catalogue: dict[tuple[str, str], int]) -> int:
+    """Count rules that were unknown; of contents that come together, each counts its own."""
+    return sum((rule.key, content.category or "") not in catalogue for rule in content.rules)
 
 
 def _rows(contents: Sequence[NewContent]) -> Columns:

@@ -33,11 +33,11 @@ async def expire(pool: Pool, cluster_id: int, grace: timedelta) -> None:
         sessions = await sync.lock_sessions(connection, [cluster_id])
         if cluster_id not in sessions:
             return  # removed meanwhile
-        _, now = sessions[cluster_id]
+        now = sessions[cluster_id].at
         rows = await connection.fetch(DROP_EXPIRED, cluster_id, now, grace)
         since = {row["placement_id"]: row["since"] for row in rows}
         await placements.recount(connection, list(since), now)
         await history.follow(connection, since)
         await placements.recount_subjects(connection, list(since), [])
         await history.close(connection, cluster_id, now, grace)
-        await connection.execute(sync.DATE_SESSIONS, [cluster_id], [now])
+        await sync.leave_sessions(connection, sessions.values())

@@ -20,6 +20,7 @@ from aggregator.store.pool import Connection, Pool, answering
 from aggregator.store.report_entries import FailureEntry, GoneEntry, ReportEntry
 from aggregator.store.reports import EntryKey
 from aggregator.store.roots import Roots
+from aggregator.store.sync import Locked
 from protocol.messages import (
     NAMESPACES,
     NODES,
@@ -36,6 +37,8 @@ from protocol.messages import (
 )
 
 Entry = tuple[str, Key]  # kind and key
+RULES_A_DAY = 200_000  # new to the catalogue, that one cluster may bring
+CONTENT_BYTES_A_DAY = 8 * 2**30  # compressed, new, that one cluster may bring
 EPOCH = datetime.fromtimestamp(0, UTC)  # of a transaction without a session
 
 
@@ -56,10 +59,14 @@ class Write(Struct, frozen=True, kw_only=True):
 
 
 class Written(Struct, frozen=True):
-    """What became of a session's part. `missing` are entries whose content is not stored."""
+    """What became of a session's part.
+
+    `missing` are entries whose content is not stored, `refused` contents beyond the day's quota.
+    """
 
     stale: bool = False
     missing: tuple[Entry, ...] = ()
+    refused: tuple[bytes, ...] = ()
 
 
 class ConflictError(Exception):
@@ -90,20 +97,50 @@ async def write(pool: Pool, writes: Sequence[Write]) -> list[Written]:
 async def _write(pool: Pool, writes: Sequence[Write]) -> list[Written]:
     async with pool.acquire() as connection, connection.transaction():
         sessions = await sync.lock_sessions(connection, {w.cluster_id for w in writes})
-        current = [w for w in writes if sessions.get(w.cluster_id, (None,))[0] == w.session]
-        times = {w.cluster_id: sessions[w.cluster_id][1] for w in current}
-        missing = await _write_current(connection, current, times)
+        current = {
+            number: w
+            for number, w in enumerate(writes)
+            if w.cluster_id in sessions and sessions[w.cluster_id].number == w.session
+        }
+        refused = await _write_contents(connection, list(current.values()), sessions)
+        missing = await _write_current(connection, list(current.values()), sessions)
+        await sync.leave_sessions(connection, [sessions[w.cluster_id] for w in current.values()])
     return [
-        Written(missing=missing[w.cluster_id]) if w in current else Written(stale=True)
-        for w in writes
+        Written(missing=missing[w.cluster_id], refused=refused[w.cluster_id])
+        if number in current
+        else Written(stale=True)
+        for number, w in enumerate(writes)
     ]
 
 
+async def _write_contents(
+    connection: Connection, writes: Sequence[Write], sessions: dict[int, Locked]
+) -> dict[int, tuple[bytes, ...]]:
+    """Store contents, within each cluster's quota. Returns what was refused, by cluster."""
+    refused: dict[int, tuple[bytes, ...]] = {}
+    taken: list[NewContent] = []
+    for w in writes:
+        session = sessions[w.cluster_id]
+        over = session.rules >= RULES_A_DAY or session.bytes >= CONTENT_BYTES_A_DAY
+        known = (
+            await content_store.known(connection, [c.name for c in w.contents]) if over else set()
+        )
+        refused[w.cluster_id] = tuple(c.name for c in w.contents if over and c.name not in known)
+        taken += [c for c in w.contents if c.name not in refused[w.cluster_id]]
+    added = await content_store.add(connection, taken)
+    for w in writes:  # who brings a content first pays for it
+        for content in w.contents:
+            if content.name in added:
+                sessions[w.cluster_id].rules += added.pop(content.name)
+                sessions[w.cluster_id].bytes += len(content.body)
+    return refused
+
+
 async def _write_current(
-    connection: Connection, writes: Sequence[Write], times: dict[int, datetime]
+    connection: Connection, writes: Sequence[Write], sessions: dict[int, Locked]
 ) -> dict[int, tuple[Entry, ...]]:
     roots = Roots()
-    await content_store.add(connection, [c for w in writes for c in w.contents])
+    times = {w.cluster_id: sessions[w.cluster_id].at for w in writes}
     await _write_images(connection, writes)
     subjects = await _write_inventory(connection, writes, roots)
     touched = await _drop_absent_kinds(connection, writes)
@@ -117,8 +154,6 @@ async def _write_current(
     full = [w.cluster_id for w in writes if w.full_sync]
     if full:
         await connection.execute(sync.SET_FULL_SYNC, full)
-    dates = columns(times.items(), 2)
-    await connection.execute(sync.DATE_SESSIONS, *dates)
     return missing
 
 

@@ -7,18 +7,25 @@ buckets and entries are derived when a comparison asks for them.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from msgspec import Struct
+
 from aggregator.store.columns import columns, signed, unsigned
 from aggregator.store.pool import Connection
 from protocol.messages import BUCKETS, NAMESPACES, NODES, WORKLOADS, Held, Key, KindSummary
 
 LOCK_SESSIONS = """
-SELECT cluster_id, number, greatest(clock_timestamp(), last_change_at + interval '1 microsecond') AS at
+SELECT cluster_id, number,
+       greatest(clock_timestamp(), last_change_at + interval '1 microsecond') AS at,
+       CASE WHEN quota_day = current_date THEN quota_rules ELSE 0 END AS rules,
+       CASE WHEN quota_day = current_date THEN quota_bytes ELSE 0 END AS bytes
 FROM agent_session WHERE cluster_id = ANY($1::int[]) ORDER BY cluster_id FOR UPDATE
 """
 
-DATE_SESSIONS = """
-UPDATE agent_session s SET last_change_at = n.at
-FROM unnest($1::int[], $2::timestamptz[]) AS n (cluster_id, at)
+LEAVE_SESSIONS = """
+UPDATE agent_session s SET last_change_at = n.at, quota_day = current_date,
+    quota_rules = n.rules, quota_bytes = n.bytes
+FROM unnest($1::int[], $2::timestamptz[], $3::int[], $4::bigint[])
+     AS n (cluster_id, at, rules, bytes)
 WHERE s.cluster_id = n.cluster_id
 """
 
@@ -84,12 +91,30 @@ _ENTRIES = {
 }
 
 
-async def lock_sessions(
-    connection: Connection, clusters: Iterable[int]
-) -> dict[int, tuple[int, datetime]]:
-    """Lock the sessions of clusters, in order. Returns each one's number and a time that rises."""
+class Locked(Struct):
+    """A session that nobody else writes for meanwhile.
+
+    `at` rises from one transaction to the next. `rules` and `bytes` are what the cluster has added
+    today to what all clusters share.
+    """
+
+    cluster_id: int
+    number: int
+    at: datetime
+    rules: int
+    bytes: int
+
+
+async def lock_sessions(connection: Connection, clusters: Iterable[int]) -> dict[int, Locked]:
+    """Lock the sessions of clusters, in the order of their ids."""
     rows = await connection.fetch(LOCK_SESSIONS, sorted(clusters))
-    return {row["cluster_id"]: (row["number"], row["at"]) for row in rows}
+    return {row["cluster_id"]: Locked(**row) for row in rows}
+
+
+async def leave_sessions(connection: Connection, sessions: Iterable[Locked]) -> None:
+    """Write back what the transaction has changed of sessions."""
+    rows = [(s.cluster_id, s.at, s.rules, s.bytes) for s in sessions]
+    await connection.execute(LEAVE_SESSIONS, *columns(rows, 4))
 
 
 async def held(connection: Connection, cluster_id: int) -> tuple[Held, ...]:

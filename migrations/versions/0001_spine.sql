@@ -33,7 +33,10 @@ CREATE TABLE agent_session (
     last_seen_at timestamptz,
     last_full_sync_at timestamptz,               -- when every kind was last found equal
     last_change_at timestamptz,                  -- the latest `at`, so that it rises
-    clock_skew_ms int                            -- how far the agent's clock is ahead
+    clock_skew_ms int,                           -- how far the agent's clock is ahead
+    quota_day date NOT NULL DEFAULT '-infinity', -- that the next two are of, UTC
+    quota_rules int NOT NULL DEFAULT 0,          -- rules that this cluster brought first
+    quota_bytes bigint NOT NULL DEFAULT 0        -- of contents that this cluster brought first
 );
 
 CREATE TABLE sync_root (

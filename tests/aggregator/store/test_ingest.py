@@ -1,6 +1,8 @@
 """The ingest transaction: rows, roots, counts and history after each kind of change."""
 
-from aggregator.store import sync
+import pytest
+
+from aggregator.store import ingest, sync
 from aggregator.store.ingest import Write, write
 from aggregator.store.pool import Pool
 from protocol.messages import KindState, KindSummary
@@ -208,4 +210,28 @@ async def test_a_kind_whose_crd_is_gone_goes_at_once(pool: Pool) -> None:
     async with pool.acquire() as connection:
         assert await sync.roots(connection, cluster, [KIND]) == {KIND: (0, 0)}
     assert await pool.fetchval("SELECT state FROM sync_root WHERE kind = $1", KIND) == "ABSENT"
+    await assert_counts_equal_a_recount(pool)
+
+
+async def test_a_flood_of_rules_meets_its_limit_and_harms_no_other(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "RULES_A_DAY", 3)
+    one, two = await add_cluster(pool, "one"), await add_cluster(pool, "two")
+    flood, more, shared = content("A", "B", "C"), content("D"), content("A")
+    first = Write(cluster_id=one, session=1, contents=(flood,))
+    [within] = await write(pool, [first])
+    item, known = report(more, "more"), report(flood, "known")
+    upserts = {(KIND, item.key): item, (KIND, known.key): known}
+    over = Write(cluster_id=one, session=1, contents=(more, flood), upserts=upserts)
+    other = Write(cluster_id=two, session=1, contents=(shared,))
+
+    refused, taken = await write(pool, [over, other])
+
+    assert within.refused == ()
+    assert refused.refused == (more.name,)
+    assert refused.missing == ((KIND, item.key),)
+    assert taken.refused == ()
+    assert await pool.fetchval("SELECT count(*) FROM rule") == 3
+    assert await pool.fetchval("SELECT string_agg(name, ',') FROM report") == "known"
     await assert_counts_equal_a_recount(pool)
