@@ -1,6 +1,5 @@
 """A real Postgres for every test that asks for one: a template once, a clone a test."""
 
-import asyncio
 import itertools
 import os
 import shutil
@@ -14,6 +13,7 @@ import pytest
 from aggregator.store.embedded import EmbeddedPostgres
 from aggregator.store.migrations import migrate
 from aggregator.store.pool import open_pool
+from tests.apart import run_apart
 
 FAST = {
     "fsync": "off",
@@ -41,8 +41,8 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     server = EmbeddedPostgres(folder / "data", settings=FAST)
     try:
         with server:
-            asyncio.run(_execute(server.dsn(), "CREATE DATABASE template"))
-            asyncio.run(migrate(server.dsn("template")))
+            run_apart(_execute(server.dsn(), "CREATE DATABASE template"))
+            run_apart(migrate(server.dsn("template")))
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)

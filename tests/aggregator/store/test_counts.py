@@ -1,6 +1,5 @@
 """Whatever happens to reports, every stored count equals one made from scratch."""
 
-import asyncio
 from datetime import timedelta
 
 import asyncpg
@@ -18,6 +17,7 @@ from protocol.messages import Failure, Item, Key, KindState, KindSummary
 from sources.report import Status
 from tests.aggregator.store.fleet import KIND, add_cluster, content, item, report, workload
 from tests.aggregator.store.recount import assert_counts_equal_a_recount
+from tests.apart import run_apart
 
 CONTENTS = (
     content("CVE-1"),
@@ -169,7 +169,7 @@ def server(postgres: EmbeddedPostgres) -> EmbeddedPostgres:
 def test_counts_equal_a_recount_after_anything(
     server: EmbeddedPostgres, groups: list[list[Step]]
 ) -> None:
-    asyncio.run(play(server, groups))
+    run_apart(play(server, groups))
 
 
 async def play(server: EmbeddedPostgres, groups: list[list[Step]]) -> None:
