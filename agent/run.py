@@ -80,12 +80,15 @@ async def _outlive(task: asyncio.Task[None]) -> None:
     await asyncio.shield(task)
 
 
-async def _learn(ask: Callable[[], Awaitable[Fact]], what: str) -> Fact:
-    """Ask the API server until it answers."""
+async def _learn(ask: Callable[[], Awaitable[Fact]], what: str) -> Fact | None:
+    """Ask the API server until it answers; None is what it will not tell."""
     backoff = Backoff()
     while True:
         try:
             return await ask()
+        except (kubernetes.NotFoundError, kubernetes.ForbiddenError) as error:
+            logger.warning("cannot learn %s, going on without it: %s", what, error)
+            return None
         except kubernetes.ApiError as error:
             wait = backoff.next()
             logger.warning("cannot learn %s, trying again in %.1f s: %s", what, wait, error)

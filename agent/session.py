@@ -9,26 +9,21 @@ found again by comparing fingerprints.
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
 
 import msgspec
-import zstandard
 from msgspec import Struct
 
-from agent.state import Change, Payload, State
+from agent.packing import chunks, failed, pack
+from agent.state import Change, State
 from protocol import messages as m
 
-OUTBOX_BYTES = 4 * 2**20  # of changes that wait to be sent
-GROUP_ITEMS = 200  # changes offered together
-GROUP_BYTES = 1 * 2**20  # of compressed contents offered together
+OUTBOX_BYTES = 512 * 2**10  # of changes that wait to be sent
+GROUP_ITEMS = 100  # changes offered together
+GROUP_BYTES = 128 * 2**10  # of compressed contents offered together
 FRAME_SHARE = 0.8  # of the largest frame that contents are packed up to
 KNOWN_CONTENTS = 10_000  # names that the aggregator is known to have, remembered in a session
-ITEM_BYTES = 400  # about what an item weighs, for OUTBOX_BYTES
+ITEM_BYTES = 2_000  # about what an item weighs, for OUTBOX_BYTES
 STRIKES = 2  # times that an entry may be in a frame that closed a session
-COMPRESSION = 3  # zstd's level
-
-Value = TypeVar("Value")
-_compress = zstandard.ZstdCompressor(level=COMPRESSION).compress
 
 
 class Send(Struct, frozen=True):
@@ -174,10 +169,10 @@ class Session:
         item, content = change.item, change.content
         packed = None
         if content is not None and content.name not in self._known:
-            packed = _pack(content)
+            packed = pack(content)
         reason = self._reason_to_fail(change, packed, self._welcome.limits)
         if reason:
-            item, packed = _failed(item, reason), None
+            item, packed = failed(item, reason), None
             self._given_up.append(m.Refused(change.kind, item.key, reason))
         group = self._open_group(change.kind)
         group.items.append(item)
@@ -346,14 +341,14 @@ class Session:
             frame = m.encode(m.Contents(seq=self._next(), contents=tuple(packed)))
             self._contents -= len(frame)
             yield frame
-        for items in _chunks(tuple(group.items), limits.items):
+        for items in chunks(tuple(group.items), limits.items):
             seq = self._next()
             self._frames[seq] = (group.kind, items)
             yield self._context_frame(m.Upsert(seq=seq, kind=group.kind, items=items))
 
     def _delete_frames(self, deletes: _Deletes, limit: int) -> Iterator[bytes]:
         kind, keys, observed_at = deletes
-        for chunk in _chunks(keys, limit):
+        for chunk in chunks(keys, limit):
             yield self._context_frame(
                 m.Delete(seq=self._next(), kind=kind, keys=chunk, observed_at=observed_at)
             )
@@ -361,15 +356,15 @@ class Session:
     def _entries_frames(self, compared: _Compared, limit: int) -> Iterator[bytes]:
         kind = self._state.kind(compared.kind)
         entries = tuple(kind.in_buckets(compared.buckets))
-        chunks = list(_chunks(entries, limit)) or [()]
-        for number, chunk in enumerate(chunks, 1):
+        pieces = list(chunks(entries, limit)) or [()]
+        for number, piece in enumerate(pieces, 1):
             yield self._context_frame(
                 m.Entries(
                     seq=self._next(),
                     kind=compared.kind,
                     buckets=compared.buckets,
-                    entries=chunk,
-                    last=number == len(chunks),
+                    entries=piece,
+                    last=number == len(pieces),
                 )
             )
         self._comparing.discard(compared.kind)
@@ -384,16 +379,3 @@ class Session:
     def _next(self) -> int:
         self._seq += 1
         return self._seq
-
-
-def _pack(content: Payload) -> m.Content:
-    body = _compress(content.body)
-    return m.Content(content.name, content.kind, content.format, len(content.body), body)
-
-
-def _failed(item: m.Item, reason: str) -> m.Item:
-    return m.Item(item.key, item.fingerprint, item.observed_at, m.Failure(reason, None))
-
-
-def _chunks(values: tuple[Value, ...], size: int) -> Iterator[tuple[Value, ...]]:
-    return (values[start : start + size] for start in range(0, len(values), size))

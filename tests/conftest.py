@@ -1,5 +1,6 @@
 """A real Postgres for every test that asks for one: a template once, a clone a test."""
 
+import asyncio
 import itertools
 import os
 import shutil
@@ -23,6 +24,12 @@ FAST = {
 }
 
 SHARED = Path(os.environ.get("FLEETWATCH_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_loop_of_the_main_thread() -> None:
+    """Let no library find a loop that nobody closes; its warning would fail a later test."""
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 COMMIT_ITEMS = 5_000  # entries of one transaction
 SESSION_ITEMS = 1_000  # entries of one session in one transaction
+COMMIT_FINDINGS = 40_000  # findings and packages of one transaction's contents
+SESSION_FINDINGS = 20_000  # of one session's contents in one transaction
 CONFLICT_RETRIES = 5  # times that a transaction is tried again after a deadlock
 RETRY_DELAY = (0.1, 5.0)  # seconds, shortest and longest, while Postgres is away
 HEARTBEAT = 15.0  # seconds between signs of life, and between writes of last-seen
@@ -152,15 +154,17 @@ class Hub:
 
     def _take(self) -> list[tuple[Connected, Write]]:
         """A share of each session's pending entries; who was served last comes last."""
-        group, left = [], COMMIT_ITEMS
+        group, left, findings = [], COMMIT_ITEMS, COMMIT_FINDINGS
         for cluster_id, connected in list(self._connected.items()):
-            if left <= 0:
+            if left <= 0 or findings <= 0:
                 break
             if connected.session.pending and not connected.closed.is_set():
-                taken = connected.session.take(min(left, SESSION_ITEMS))
+                share = min(findings, SESSION_FINDINGS)
+                taken = connected.session.take(min(left, SESSION_ITEMS), share)
                 connected.writing = taken
                 group.append((connected, taken))
                 left -= len(taken.upserts) + len(taken.deletes)
+                findings -= sum(len(c.findings) + len(c.packages) for c in taken.contents)
                 self._connected[cluster_id] = self._connected.pop(cluster_id)
         return group
 

@@ -60,12 +60,16 @@ class Pending:
         """Note a frame that wants an ack."""
         self._arrivals.append(_Arrival(seq, context, contents))
 
-    def take(self, cluster_id: int, session: int, skew: int, limit: int) -> Write:
-        """Hand over what is pending; if there are more than `limit` entries, a part of it.
+    def take(self, cluster_id: int, session: int, skew: int, limit: int, findings: int) -> Write:
+        """Hand over what is pending, or a part of it: up to `limit` entries.
 
-        A part acknowledges nothing: frames are acknowledged once all of what they brought is
-        written.
+        Contents go first, those with up to `findings` findings together, and no entry goes before
+        the last of them. A part acknowledges nothing: frames are acknowledged once all of what
+        they brought is written.
         """
+        contents = self._take_contents(findings)
+        if self.contents:
+            return Write(cluster_id=cluster_id, session=session, skew=skew, contents=contents)
         whole = len(self.upserts) + len(self.deletes) <= limit
         upserts = _first(self.upserts, limit)
         deletes = _first(self.deletes, limit - len(upserts))
@@ -73,17 +77,24 @@ class Pending:
             cluster_id=cluster_id,
             session=session,
             skew=skew,
-            contents=tuple(self.contents.values()),
+            contents=contents,
             upserts=upserts,
             deletes=deletes,
             states=tuple(self.states.values()) if whole else (),
             full_sync=self.full_sync and whole,
         )
-        self.contents = {}
         if whole:
             self.states, self.full_sync = {}, False
             self._taken, self._rejected_taken = len(self._arrivals), len(self.rejected)
         return write
+
+    def _take_contents(self, findings: int) -> tuple[NewContent, ...]:
+        taken: list[NewContent] = []
+        while self.contents and (not taken or findings > 0):
+            content = self.contents.pop(next(iter(self.contents)))
+            taken.append(content)
+            findings -= len(content.findings) + len(content.packages)
+        return tuple(taken)
 
     def settled(self) -> tuple[tuple[m.Refused, ...], m.Ack | None]:
         """What was taken is written: the refusals and the ack that follow."""

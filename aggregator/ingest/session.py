@@ -25,7 +25,7 @@ REFUSED_CONTENTS = 10_000  # remembered of one session, to refuse what points at
 KIND_CHARACTERS = 300  # of the name of a kind
 KINDS = 500  # of one session
 LIMITS = m.Limits(frame_bytes=FRAME_BYTES, content_bytes=CONTENT_BYTES, items=ITEMS)
-CREDITS = m.Credits(context=2 * 2**20, contents=8 * 2**20)  # bytes under way, a session
+CREDITS = m.Credits(context=2**20, contents=2 * 2**20)  # bytes under way, a session
 
 OVER_QUOTA = (
     "this cluster has brought more new rules or contents today than one cluster may; "
@@ -128,9 +128,9 @@ class Session:
         except BadFrameError as error:
             yield Close(m.Goodbye(reason=m.Reason.BAD_FRAME, message=str(error), seq=error.seq))
 
-    def take(self, limit: int) -> Write:
-        """Hand over up to `limit` entries of what is pending, to be written in one transaction."""
-        return self.pending.take(self.cluster_id, self.number, self._skew, limit)
+    def take(self, limit: int, findings: int) -> Write:
+        """Hand over pending entries, and contents of about so many findings, to be written."""
+        return self.pending.take(self.cluster_id, self.number, self._skew, limit, findings)
 
     def committed(self, write: Write, written: Written) -> list[Effect]:
         """Say what follows from a part that is written, in the order of the wire."""

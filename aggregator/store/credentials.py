@@ -215,5 +215,6 @@ async def listen(pool: Pool, *, started: Callable[[], None], changed: Callable[[
 async def _until_lost(connection: Connection, lost: asyncio.Event) -> None:
     while not lost.is_set():
         with suppress(TimeoutError):
-            await asyncio.wait_for(lost.wait(), PING_INTERVAL)
+            async with asyncio.timeout(PING_INTERVAL):  # wait_for of 3.11 may lose a cancellation
+                await lost.wait()
         await connection.execute("SELECT 1", timeout=PING_TIMEOUT)

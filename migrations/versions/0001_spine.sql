@@ -253,6 +253,10 @@ CREATE TABLE running_image (
     pods int NOT NULL,
     PRIMARY KEY (cluster_id, subject_id, container, image_id)
 );
+CREATE INDEX running_image_subject ON running_image (subject_id);
+CREATE INDEX workload_subject ON workload (subject_id);
+CREATE INDEX namespace_subject ON namespace (subject_id);
+CREATE INDEX node_subject ON node (subject_id);
 CREATE INDEX running_image_image ON running_image (image_id, cluster_id);
 
 -- ---------------------------------------------------------------- reports and what they point at
@@ -366,6 +370,8 @@ CREATE TABLE severity_count (
     occurrences bigint NOT NULL,
     PRIMARY KEY (cluster_id, namespace, source, category, severity, status)
 );
+
+CREATE INDEX severity_count_severity ON severity_count (cluster_id, severity) WHERE findings > 0;
 
 -- Who may see a shared content. placements and reports count live and absent ones; rows counts
 -- superseded ones too.

@@ -149,7 +149,7 @@ def new_content(content: m.Content) -> NewContent:
         rules=(),
         packages=(),
         counts={},
-        findings=(),
+        findings=((),),
     )
 
 
@@ -215,7 +215,7 @@ class Sessions(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 5))
     def commit(self, limit: int) -> None:
         if self.theirs is not None and self.theirs.pending:
-            write = self.theirs.take(limit)
+            write = self.theirs.take(limit, limit)
             self.send_down(self.theirs.committed(write, self.centre.write(write)))
 
     @rule()
@@ -298,7 +298,7 @@ class Sessions(RuleBasedStateMachine):
             answer = None
             if isinstance(effect, aggregator.Settle):
                 while session.pending:
-                    write = session.take(3)
+                    write = session.take(3, 3)
                     self.send_down(session.committed(write, self.centre.write(write)))
             elif isinstance(effect, aggregator.Send | aggregator.Close):
                 self.send_down([effect])

@@ -99,7 +99,7 @@ def test_nothing_is_acknowledged_before_it_is_written() -> None:
 
     assert run(under_test, delete(1, "a")) == []
     assert run(under_test, delete(2, "b")) == []
-    write = under_test.take(100)
+    write = under_test.take(100, 100)
     effects = under_test.committed(write, Written())
 
     assert set(write.deletes) == {(KIND, m.Key("", "a")), (KIND, m.Key("", "b"))}
@@ -114,8 +114,8 @@ def test_a_part_that_is_written_acknowledges_nothing() -> None:
     under_test = session()
     run(under_test, delete(1, "a", "b", "c"))
 
-    first = under_test.committed(under_test.take(2), Written())
-    second = under_test.committed(under_test.take(2), Written())
+    first = under_test.committed(under_test.take(2, 100), Written())
+    second = under_test.committed(under_test.take(2, 100), Written())
 
     assert first == []
     assert len(second) == 1
@@ -125,7 +125,7 @@ def test_a_stale_session_is_told() -> None:
     under_test = session()
     run(under_test, delete(1, "a"))
 
-    said = goodbye(under_test.committed(under_test.take(9), Written(stale=True)))
+    said = goodbye(under_test.committed(under_test.take(9, 100), Written(stale=True)))
 
     assert said.reason is m.Reason.FENCED
 
@@ -150,7 +150,7 @@ def test_what_points_at_a_refused_content_becomes_a_failed_report() -> None:
     run(under_test, m.Contents(seq=1, contents=(content,)), "not zstd")
     run(under_test, m.Upsert(seq=2, kind=KIND, items=(m.Item(KEY, 7, 1, report),)))
 
-    write = under_test.take(9)
+    write = under_test.take(9, 100)
     effects = under_test.committed(write, Written())
 
     assert write.upserts[KIND, KEY].body == m.Failure("not zstd", None)
@@ -189,7 +189,7 @@ def test_different_roots_are_compared_by_bucket_then_by_entry() -> None:
     frame = m.Entries(seq=2, kind=KIND, buckets=(7,), entries=((KEY, 5),), last=True)
     effects = run(under_test, frame, {other: 3})
     assert effects[-1] == s.Send(m.Missing(kind=KIND, keys=(KEY,)))
-    assert set(under_test.take(9).deletes) == {(KIND, other)}
+    assert set(under_test.take(9, 100).deletes) == {(KIND, other)}
 
 
 @pytest.mark.parametrize("state", [m.KindState.LISTING, m.KindState.FORBIDDEN, m.KindState.ERROR])
@@ -198,7 +198,7 @@ def test_a_kind_that_could_not_be_listed_deletes_nothing(state: m.KindState) -> 
 
     effects = run(under_test, summary(0, 0, state))
 
-    write = under_test.take(9)
+    write = under_test.take(9, 100)
     assert effects == []
     assert not write.deletes
     assert [kind.state for kind in write.states] == [state]

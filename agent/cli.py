@@ -1,0 +1,204 @@
+"""`fleetwatch-agent`: in a cluster, beside a kubeconfig, or once from files.
+
+Only click is imported before a command runs: an agent's memory is counted.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from agent.settings import FatalError, Settings, check_url, data_folder, find_local
+
+LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Result = TypeVar("Result")
+
+
+def connection_options(command: Command) -> Command:
+    """Add the options that say where the aggregator is."""
+    file = click.Path(exists=True, dir_okay=False, path_type=Path)
+    folder = click.Path(file_okay=False, path_type=Path)
+    for decorate in (
+        click.option(
+            "--log-level",
+            type=click.Choice(LEVELS),
+            envvar="FLEETWATCH_LOG_LEVEL",
+            show_envvar=True,
+            default="info",
+            show_default=True,
+        ),
+        click.option(
+            "--agent-home",
+            type=folder,
+            envvar="FLEETWATCH_AGENT_HOME",
+            show_envvar=True,
+            default=lambda: data_folder("fleetwatch-agent"),
+            help="Where the agent keeps what must survive a restart.  [default: the user's data "
+            "folder]",
+        ),
+        click.option(
+            "--home",
+            type=folder,
+            envvar="FLEETWATCH_HOME",
+            show_envvar=True,
+            default=lambda: data_folder("fleetwatch"),
+            help="The folder of a local `fleetwatch up`.  [default: the user's data folder]",
+        ),
+        click.option(
+            "--ca-file",
+            type=file,
+            envvar="FLEETWATCH_CA_FILE",
+            show_envvar=True,
+            help="Certificates to trust instead of the system's.",
+        ),
+        click.option(
+            "--token-file",
+            type=click.Path(dir_okay=False, path_type=Path),
+            envvar="FLEETWATCH_TOKEN_FILE",
+            show_envvar=True,
+            help="A file that holds the token, read anew for every connection.",
+        ),
+        click.option(
+            "--token",
+            envvar="FLEETWATCH_TOKEN",
+            show_envvar=True,
+            help="The cluster's token, from `fleetwatch cluster add`. A command line is no secret: "
+            "better set the variable.",
+        ),
+        click.option(
+            "--url",
+            envvar="FLEETWATCH_URL",
+            show_envvar=True,
+            help="The aggregator's address.  [default: the `fleetwatch up` of this machine]",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="fleetwatch", prog_name="fleetwatch-agent")
+def main() -> None:
+    """Send a cluster's security reports to fleetwatch."""
+
+
+@main.command()
+@click.option(
+    "--kubeconfig",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="FLEETWATCH_KUBECONFIG",
+    show_envvar=True,
+    help="Watch the cluster of this file.  [default: the cluster that the agent runs in]",
+)
+@click.option(
+    "--context",
+    envvar="FLEETWATCH_CONTEXT",
+    show_envvar=True,
+    help="The context of the kubeconfig.  [default: its current one]",
+)
+@connection_options
+def run(*, kubeconfig: Path | None, context: str | None, log_level: str, **where: Any) -> None:
+    """Watch a cluster and keep the aggregator up to date, until stopped.
+
+    \b
+    Examples:
+      fleetwatch-agent run
+      FLEETWATCH_TOKEN=fw_… fleetwatch-agent run --kubeconfig ~/.kube/config
+    """  # noqa: D301 - click reads the backspace
+    _log_to_stderr(log_level)
+    settings = _settings(**where, kubeconfig=kubeconfig, context=context)
+    from agent.run import run as run_agent
+
+    _complete(run_agent(settings))
+
+
+@main.command()
+@click.option(
+    "--cluster", required=True, metavar="NAME", help="The cluster that the reports are of."
+)
+@click.option("--add", is_flag=True, help="Delete nothing: what is sent comes on top.")
+@click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    metavar="PATH…",
+    type=click.Path(exists=True, allow_dash=True, path_type=Path),
+)
+@connection_options
+def push(*, cluster: str, add: bool, paths: tuple[Path, ...], log_level: str, **where: Any) -> None:
+    """Send manifests: YAML or JSON, Lists, directories; - is standard input.
+
+    What the aggregator holds of the kinds in the input is replaced by it. Exits with 0 once all of
+    it is committed. The token is the cluster's, or an administrator's, which adds a cluster that
+    does not exist yet.
+
+    \b
+    Examples:
+      kubectl get vulnerabilityreports -A -o json | fleetwatch-agent push --cluster dev -
+      fleetwatch-agent push --cluster dev reports/
+    """  # noqa: D301 - click reads the backspace
+    _log_to_stderr(log_level)
+    settings = _settings(**where, cluster=cluster)
+    from agent.push import push as push_files
+
+    outcome = _complete(push_files(settings, paths, add=add))
+    for failure in outcome.failures:
+        click.echo(f"failed: {failure}", err=True)
+    click.echo(outcome.summary)
+
+
+def _settings(
+    *, url: str | None, token: str | None, home: Path, agent_home: Path, **rest: Any
+) -> Settings:
+    """Fill in what the local `fleetwatch up` tells; its token goes to nobody else."""
+    try:
+        url = check_url(url) if url is not None else None
+        local = find_local(home)
+        if local is not None and url in (None, local.url):
+            url = local.url
+            is_push = rest.get("cluster") is not None
+            if is_push and token is None and rest.get("token_file") is None:
+                token = local.token
+        settings = Settings(url=url or _no_aggregator(home), token=token, home=agent_home, **rest)
+        settings.read_token()  # better said now than after the first list
+    except FatalError as error:
+        raise click.ClickException(str(error)) from error
+    return settings
+
+
+def _no_aggregator(home: Path) -> NoReturn:
+    raise FatalError(
+        "There is no aggregator to send to: set FLEETWATCH_URL and FLEETWATCH_TOKEN as "
+        f"`fleetwatch cluster add` prints them; no `fleetwatch up` runs on {home}."
+    )
+
+
+def _complete(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a command's work; SIGINT and SIGTERM cancel it."""
+
+    async def cancellable() -> Result:
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(work)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        return await task
+
+    try:
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            return runner.run(cancellable())
+    except FatalError as error:
+        raise click.ClickException(str(error)) from error
+    except asyncio.CancelledError:
+        sys.exit(0)
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format=LOG_FORMAT, stream=sys.stderr, force=True)

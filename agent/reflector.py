@@ -1,0 +1,525 @@
+"""Keeps a sink equal to what the API server holds of one resource: list, then watch, for ever.
+
+Guarantees: each object that is there reaches the sink at least once per list and once per change,
+in order, one at a time; the sink's wait is the server's wait (backpressure). What a list does not
+contain is reported gone at its end, never before, so a list that fails deletes nothing. Objects
+that are too large or not decodable are reported as such and harm no neighbour. The sink hears of
+every change between SYNCED, FORBIDDEN, ABSENT and ERROR.
+
+`step` makes one list or one watch and says how long to wait; `run` is the endless loop around it.
+
+What the API was seen to do, and what follows:
+- A streamed list ends with a bookmark marked as its end. Servers refuse the option (422), fail in
+  the stream (500) or ignore it (silence without a mark): paged lists then, for all resources and
+  for as long as the agent runs; after a stream that merely breaks off, for this resource.
+- Too old a version: HTTP 410 on a list, HTTP 200 and an ERROR event with code 410 on a watch. The
+  body of the former has a token for the rest at a newer version: the list goes on with it, and the
+  watch starts at the version of the first page, which repeats what changed in between.
+- A server never ends a watch because a right was taken away, and a dead connection may stay
+  silent: watches are short.
+"""
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from random import random
+from typing import NoReturn, Protocol
+
+import msgspec
+from msgspec import Raw, Struct
+
+from agent.backoff import Backoff
+from agent.kubernetes import (
+    ApiError,
+    ExpiredError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    Query,
+    Status,
+    TooLargeError,
+    UnavailableError,
+)
+from agent.skim import Oversize, Skim, lines
+from agent.state import Place
+from protocol.messages import KindState
+
+PAGE_ITEMS = 50  # pages of 500 raise the peak
+PAGE_BYTES = 2**20  # a larger page is asked for again with half the items: 12 reports of 50 kB
+SMALL_PAGE_BYTES = PAGE_BYTES // 4  # after a smaller one the next may have twice the items
+MAX_OBJECT_BYTES = 8 * 2**20  # five times what etcd takes; larger objects become failed reports
+WATCH_SECONDS = 30.0  # a lost right is noticed so late; 35 watches then cost one request a second
+WATCH_JITTER_SECONDS = 10.0  # added at random, so that watches do not end in step
+SILENCE_SECONDS = 20.0  # beyond a watch's announced end: the connection is dead
+LIST_SECONDS = 600.0  # the most of a streamed list, with what the sink makes it wait
+INITIAL_SILENCE_SECONDS = 10.0  # in a streamed list: this server will never send the mark
+DEAF_SECONDS = 600.0  # watches that brought no event and no bookmark for so long: list again
+REFUSED_SECONDS = 15.0  # until a forbidden or absent resource is asked for again
+SHORT_SECONDS = 1.0  # a watch that ends so soon without news counts as a failure
+FAILURES_SHOWN = 2  # failures in a row before the resource counts as in error
+
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+METADATA_ONLY = "application/json;as={};g=meta.k8s.io;v=v1,application/json"
+
+log = logging.getLogger(__name__)
+
+
+class Resource(Struct, frozen=True):
+    """What to list. `metadata_only` asks the server for no more than each object's metadata."""
+
+    group: str
+    version: str
+    plural: str
+    metadata_only: bool = False
+
+    @property
+    def path(self) -> str:
+        """Of all objects in all namespaces."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        return f"{root}/{self.plural}"
+
+    def object_path(self, place: Place) -> str:
+        """Of one object."""
+        namespace, name = place
+        if not namespace:
+            return f"{self.path}/{name}"
+        head, _, plural = self.path.rpartition("/")
+        return f"{head}/namespaces/{namespace}/{plural}/{name}"
+
+    def accept(self, what: str) -> str:
+        """The Accept header for "PartialObjectMetadata" or "PartialObjectMetadataList"."""
+        return METADATA_ONLY.format(what) if self.metadata_only else "application/json"
+
+    def __str__(self) -> str:
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+class Sink(Protocol):
+    """What a reflector feeds."""
+
+    def known(self) -> Iterable[Place]:
+        """Objects that a list has to confirm."""
+
+    async def put(self, place: Place, raw: bytes | Raw) -> None:
+        """Take an object as it is now. What this raises is the sink's fault, not the object's."""
+
+    async def unreadable(self, place: Place, reason: str, size: int) -> None:
+        """Take note of an object that is there and was not read."""
+
+    async def gone(self, place: Place) -> None:
+        """Forget an object."""
+
+    async def settled(self, state: KindState, message: str) -> None:
+        """Take note of how the resource stands; may repeat."""
+
+
+class Source(Protocol):
+    """What a reflector needs of `agent.kubernetes.Api`."""
+
+    async def get(
+        self, path: str, *, query: Query | None = None, accept: str = ..., limit: int = ...
+    ) -> bytes:
+        """Read a whole answer."""
+
+    def stream(
+        self, path: str, *, query: Query | None = None, accept: str = ...
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Read an answer as it comes."""
+
+
+class _Event(Struct, frozen=True):
+    type: str
+    object: Raw
+
+
+class _Metadata(Struct, frozen=True):
+    name: str = ""
+    namespace: str | None = None
+    resourceVersion: str = ""  # noqa: N815 - as on the wire
+
+
+class _Head(Struct, frozen=True):
+    metadata: _Metadata
+
+    @property
+    def place(self) -> Place:
+        # Of the namespace there is one text for all: places are what is held for ever.
+        return (sys.intern(self.metadata.namespace or ""), self.metadata.name)
+
+
+class _Mark(Struct, frozen=True):
+    annotations: dict[str, str] | None = None
+
+
+class _Bookmark(Struct, frozen=True):
+    metadata: _Mark
+
+
+class _PageMetadata(Struct, frozen=True):
+    resourceVersion: str = ""  # noqa: N815 - as on the wire
+    proceed: str | None = msgspec.field(default=None, name="continue")
+
+
+class _Page(Struct):
+    metadata: _PageMetadata
+    items: list[Raw] | None = None
+    size: int = 0
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_bookmark = msgspec.json.Decoder(_Bookmark).decode
+_decode_status = msgspec.json.Decoder(Status).decode
+_decode_page = msgspec.json.Decoder(_Page).decode
+
+_NOT_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+_IDENTITY = (("metadata", "name"), ("metadata", "namespace"), ("metadata", "resourceVersion"))
+_IN_EVENT = (("type",), *(("object", *path) for path in _IDENTITY))
+_IN_PAGE = (
+    ("metadata", "continue"),
+    ("metadata", "resourceVersion"),
+    *(("items", "[]", *path) for path in _IDENTITY),
+)
+
+
+class _NamelessError(ExpiredError):
+    """Something stands where an object should be: only a new list can tell what is there."""
+
+
+class _NotStreamedError(Exception):
+    """This list was not streamed; `ever` tells a server that never does from one that stopped."""
+
+    def __init__(self, message: str, *, ever: bool = False) -> None:
+        super().__init__(message)
+        self.ever = ever
+
+
+class Lists:
+    """What reflectors of one server share: how many list at a time, and whether it streams."""
+
+    def __init__(self, at_once: int, *, streams: bool = True) -> None:
+        self.turn = asyncio.Semaphore(at_once)
+        self.streams = streams  # until the server shows otherwise
+
+
+class Reflector:
+    """One resource, reflected into one sink."""
+
+    def __init__(
+        self,
+        api: Source,
+        resource: Resource,
+        sink: Sink,
+        *,
+        lists: Lists,
+        draw: Callable[[], float] = random,
+    ) -> None:
+        self.resource = resource
+        self._api = api
+        self._sink = sink
+        self._lists = lists
+        self._draw = draw
+        self._backoff = Backoff(draw=draw)
+        self._version = ""  # to watch from; "" asks for a list
+        self._streams = True  # until this resource shows otherwise
+        self._synced = False
+        self._heard_at = 0.0  # of the loop's clock: the last event or bookmark
+
+    async def run(self) -> NoReturn:
+        """Reflect for ever."""
+        while True:
+            wait = await self.step()
+            await asyncio.sleep(wait)
+
+    async def step(self) -> float:
+        """List or watch once. Returns the seconds to wait before the next step."""
+        try:
+            if self._version:
+                await self._watch()
+            else:
+                await self._list()
+        except ApiError as exc:
+            return await self._recover(exc)
+        except Exception as exc:
+            log.exception("%s: a fault of the agent", self.resource)
+            self._version = ""  # what was being handled has to come again
+            await self._settle(KindState.ERROR, f"a fault of the agent: {type(exc).__name__}")
+            return self._backoff.next()
+        return 0.0
+
+    async def _recover(self, exc: ApiError) -> float:
+        """Draw the conclusions from an error. Returns the seconds to wait."""
+        if isinstance(exc, ExpiredError):
+            log.info("%s: listing again: %s", self.resource, exc)
+            self._version = ""
+            first = not self._backoff.failures  # expiry is ordinary; only if it repeats, back off
+            wait = self._backoff.next()
+            return 0.0 if first else wait
+        if isinstance(exc, ForbiddenError | NotFoundError):
+            absent = isinstance(exc, NotFoundError)
+            if absent:
+                self._version = ""
+            await self._settle(KindState.ABSENT if absent else KindState.FORBIDDEN, str(exc))
+            return REFUSED_SECONDS * (1 + self._draw() / 10)
+        wait = max(exc.retry_after or 0.0, self._backoff.next())
+        await self._failed(exc)
+        return wait
+
+    async def _failed(self, exc: ApiError) -> None:
+        log.info("%s: %s", self.resource, exc)
+        if self._backoff.failures >= FAILURES_SHOWN:
+            await self._settle(KindState.ERROR, str(exc))
+
+    async def _settle(self, state: KindState, message: str) -> None:
+        self._synced = state == KindState.SYNCED
+        await self._sink.settled(state, message)
+
+    # Lists
+
+    async def _list(self) -> None:
+        async with self._lists.turn:
+            version = ""
+            if self._streams and self._lists.streams:
+                try:
+                    unseen = set(self._sink.known())
+                    version = await self._list_streamed(unseen)
+                except (_NotStreamedError, InvalidError) as exc:
+                    log.info("%s: no streamed list: %s", self.resource, exc)
+                    self._streams = False
+                    if isinstance(exc, InvalidError) or exc.ever:
+                        self._lists.streams = False
+            if not version:
+                unseen = set(self._sink.known())
+                version = await self._list_pages(unseen)
+            for place in unseen:
+                await self._sink.gone(place)
+        self._version = version
+        self._heard_at = asyncio.get_running_loop().time()
+        await self._settle(KindState.SYNCED, "")
+
+    async def _list_streamed(self, unseen: set[Place]) -> str:
+        query = {
+            "watch": "1",
+            "sendInitialEvents": "true",
+            "resourceVersionMatch": "NotOlderThan",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": f"{LIST_SECONDS:.0f}",
+        }
+        accept = self.resource.accept("PartialObjectMetadata")
+        clock = asyncio.get_running_loop().time
+        heard_at = clock()
+        async with self._api.stream(self.resource.path, query=query, accept=accept) as chunks:
+            silence = _silence_ends(chunks, INITIAL_SILENCE_SECONDS)
+            async for line in lines(silence, limit=MAX_OBJECT_BYTES, wanted=_IN_EVENT):
+                event = self._decode(line)
+                heard_at = clock()
+                if isinstance(event, Skim):
+                    unseen.discard(await self._skimmed(event, "object"))
+                elif event.type == "BOOKMARK":
+                    marks = _decode_bookmark(event.object).metadata.annotations or {}
+                    if marks.get(INITIAL_EVENTS_END) == "true":
+                        return _decode_head(event.object).metadata.resourceVersion
+                elif event.type == "ERROR":
+                    error = _decode_status(event.object).error(f"list {self.resource}")
+                    if isinstance(error, UnavailableError | InvalidError):
+                        raise _NotStreamedError(str(error), ever=True) from error
+                    raise error
+                else:
+                    head = _head(event.object)
+                    if isinstance(head, Skim):
+                        unseen.discard(await self._skimmed(head, ""))
+                    else:
+                        unseen.discard(head.place)
+                        await self._deliver(event.type, head.place, event.object)
+        silent = clock() - heard_at >= INITIAL_SILENCE_SECONDS
+        raise _NotStreamedError("the stream ended without the mark of its end", ever=silent)
+
+    async def _list_pages(self, unseen: set[Place]) -> str:
+        version, proceed, items = "", "", PAGE_ITEMS
+        while True:
+            query = {"limit": str(items)} | ({"continue": proceed} if proceed else {})
+            try:
+                page = await self._page(query)
+            except ExpiredError as exc:
+                if not exc.proceed or exc.proceed == proceed:
+                    raise
+                proceed = exc.proceed
+                continue
+            except TooLargeError:
+                items = max(items // 2, 1)
+                continue
+            if isinstance(page, Skim):
+                with contextlib.suppress(_NamelessError):  # nothing can be said of it; go past it
+                    unseen.discard(await self._skimmed(page, "items", "[]"))
+                proceed = page.text("metadata", "continue")
+                version = version or page.text("metadata", "resourceVersion")
+            else:
+                for raw in page.items or ():
+                    head = _head(raw)
+                    if isinstance(head, Skim):
+                        unseen.discard(await self._skimmed(head, ""))
+                        continue
+                    unseen.discard(head.place)
+                    await self._deliver("ADDED", head.place, raw)
+                proceed = page.metadata.proceed or ""
+                version = version or page.metadata.resourceVersion
+                if page.size < SMALL_PAGE_BYTES:
+                    items = min(items * 2, PAGE_ITEMS)
+            if not proceed:
+                return version
+            del page
+
+    async def _page(self, query: dict[str, str]) -> _Page | Skim:
+        """Read a page. One of many items that is too large or broken is `TooLargeError`: ask for less."""
+        alone = query["limit"] == "1"
+        limit = MAX_OBJECT_BYTES if alone else PAGE_BYTES
+        accept = self.resource.accept("PartialObjectMetadataList")
+        if not alone:
+            body = await self._api.get(self.resource.path, query=query, accept=accept, limit=limit)
+        else:
+            async with self._api.stream(self.resource.path, query=query, accept=accept) as chunks:
+                held, skim = bytearray(), None
+                async for chunk in _silence_ends(chunks, SILENCE_SECONDS):
+                    if skim is None and len(held) + len(chunk) > limit:
+                        skim = Skim(_IN_PAGE)
+                        skim.feed(bytes(held))
+                        held.clear()
+                    if skim is not None:
+                        skim.feed(chunk)
+                        await asyncio.sleep(0)
+                    else:
+                        held += chunk
+                if skim is not None:
+                    return _complete(skim, f"list {self.resource}")
+                body = bytes(held)
+        try:
+            page = _decode_page(body)
+        except _NOT_JSON as exc:
+            if not alone:
+                raise TooLargeError(f"list {self.resource}: {exc}") from exc
+            skim = Skim(_IN_PAGE)
+            skim.feed(body)
+            return _complete(skim, f"list {self.resource}")
+        page.size = len(body)
+        return page
+
+    # Watches
+
+    async def _watch(self) -> None:
+        """Watch once from the last version."""
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        seconds = WATCH_SECONDS + WATCH_JITTER_SECONDS * self._draw()
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": f"{seconds:.0f}",
+        }
+        accept = self.resource.accept("PartialObjectMetadata")
+        heard = False
+        async with self._api.stream(self.resource.path, query=query, accept=accept) as chunks:
+            if not self._synced:
+                await self._settle(KindState.SYNCED, "")
+            alive = _silence_ends(chunks, seconds + SILENCE_SECONDS)
+            async for line in lines(alive, limit=MAX_OBJECT_BYTES, wanted=_IN_EVENT):
+                await self._event(line)
+                self._heard_at = clock()
+                heard = True
+                self._backoff.reset()
+        if not heard and clock() - started < SHORT_SECONDS:
+            raise UnavailableError(f"watch {self.resource}: ended at once")
+        self._backoff.reset()
+        if clock() - self._heard_at > DEAF_SECONDS:
+            raise ExpiredError(f"watch {self.resource}: nothing heard for {DEAF_SECONDS:.0f} s")
+
+    async def _event(self, line: bytes | Oversize) -> None:
+        event = self._decode(line)
+        if isinstance(event, Skim):
+            await self._skimmed(event, "object")
+            return
+        if event.type == "ERROR":
+            raise _decode_status(event.object).error(f"watch {self.resource}")
+        head = _head(event.object)
+        if isinstance(head, Skim):
+            await self._skimmed(head, "", deleted=event.type == "DELETED")
+            return
+        if event.type != "BOOKMARK":
+            await self._deliver(event.type, head.place, event.object)
+        self._version = head.metadata.resourceVersion or self._version
+
+    def _decode(self, line: bytes | Oversize) -> _Event | Skim:
+        if isinstance(line, Oversize):
+            return line.skim
+        try:
+            return _decode_event(line)
+        except _NOT_JSON:
+            skim = Skim(_IN_EVENT)
+            skim.feed(line)
+            return skim
+
+    # Objects
+
+    async def _deliver(self, event: str, place: Place, raw: Raw) -> None:
+        if event == "DELETED":
+            await self._sink.gone(place)
+        elif event in ("ADDED", "MODIFIED"):
+            await self._sink.put(place, raw)
+        else:
+            log.info("%s: unknown event %r", self.resource, event)
+        await asyncio.sleep(0)  # a full read buffer must not starve the other tasks
+
+    async def _skimmed(self, skim: Skim, *at: str, deleted: bool = False) -> Place:
+        """Report an object known by name only; `at` is where it stands in what was skimmed."""
+        path = tuple(part for part in at if part)
+        name = skim.text(*path, "metadata", "name")
+        if not name:
+            raise _NamelessError(f"{self.resource}: {skim.size} bytes that are not an object")
+        place = (skim.text(*path, "metadata", "namespace"), name)
+        if deleted or skim.text("type") == "DELETED":
+            await self._sink.gone(place)
+        else:
+            reason = (
+                f"larger than {MAX_OBJECT_BYTES} bytes"
+                if skim.size > MAX_OBJECT_BYTES
+                else "not decodable as JSON"
+            )
+            await self._sink.unreadable(place, reason, skim.size)
+        if at[0] != "items":
+            self._version = self._version and (
+                skim.text(*path, "metadata", "resourceVersion") or self._version
+            )
+        return place
+
+
+def _head(raw: Raw) -> _Head | Skim:
+    try:
+        head = _decode_head(raw)
+    except _NOT_JSON:
+        skim = Skim(_IDENTITY)
+        skim.feed(bytes(raw))
+        return skim
+    return head
+
+
+def _complete(skim: Skim, attempt: str) -> Skim:
+    """Refuse a page that was cut off: the list's own version stands after the items."""
+    if not skim.text("metadata", "resourceVersion"):
+        raise UnavailableError(f"{attempt}: {skim.size} bytes that are not a list")
+    return skim
+
+
+async def _silence_ends(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    """Pass chunks on until none comes for so long; a dead connection then looks closed."""
+    while True:
+        try:
+            async with asyncio.timeout(seconds):
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            return
+        if chunk is None:
+            return
+        yield chunk

@@ -1,0 +1,239 @@
+"""From a validated operation to one SQL statement whose only value is the JSON of `data`.
+
+Objects are rows: an object is `row_to_json` over a sub-select whose columns carry the response
+names, a list is `json_agg` over the same. What an object refers to is a sub-select in its select
+list, so everything nests without joins and only rows of the page are looked up. The fields say
+how they are read (mapping.py); here is only what holds them together. No I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from graphql import GraphQLSchema, SelectionSetNode
+
+from aggregator.graph.arguments import Given, Tree, constant
+from aggregator.graph.errors import BAD_INPUT, LIMIT_EXCEEDED, TOO_BROAD, GraphError
+from aggregator.graph.limits import (
+    MAX_COST,
+    MAX_PAGE,
+    MAX_ROOT_FIELDS,
+    PLANNED_SIZES,
+    SMALL_SCOPE_FINDINGS,
+)
+from aggregator.graph.selection import TYPENAME, Selected, Selection
+from aggregator.graph.statement import Bindings, Read, Row, Statement, where
+from aggregator.graph.tables import SEVERITY_COUNT
+
+Within = Callable[[Row], list[str]]
+
+INTROSPECTION = frozenset({"__schema", "__type"})
+IDENTIFIER_BYTES = 63  # longer names are cut by Postgres
+OBJECT_FIELDS = 50  # of json_build_object, which takes 100 arguments
+REFUSED = b"!"  # begins what a statement answers when a guard refuses; JSON never does
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows asked for at one place of the tree, and what is asked for below each."""
+
+    read: Read
+    below: list[Rows] = field(default_factory=list)
+
+    def cost(self, bindings: Bindings) -> int:
+        """Return how many rows this place asks for."""
+        first = cast("int", self.read(bindings))
+        return first * (1 + sum(rows.cost(bindings) for rows in self.below))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A statement and what it takes to run it."""
+
+    sql: str | None  # None where all is about the schema
+    reads: tuple[Read, ...]
+    rows: tuple[Rows, ...]
+    refusals: tuple[GraphError, ...]
+    splices: bool  # the answer holds contents that are to be put in
+    introspection: tuple[Selected, ...] = ()  # root fields that are about the schema
+
+    def values(self, bindings: Bindings) -> list[Any]:
+        """Return the statement's parameters, having checked them."""
+        cost = sum(rows.cost(bindings) for rows in self.rows)
+        if cost > MAX_COST:
+            raise GraphError(
+                LIMIT_EXCEEDED,
+                f"The operation asks for up to {cost:,} rows, the limit is {MAX_COST:,}:"
+                " ask for fewer with `first`.",
+            )
+        return [read(bindings) for read in self.reads]
+
+
+class Compilation:
+    """One operation being compiled."""
+
+    def __init__(self, schema: GraphQLSchema, selection: Selection, statement: Statement) -> None:
+        self.schema = schema
+        self.selection = selection
+        self.statement = statement
+        self.splices = False
+        self._roots: list[Rows] = []
+        self._open: list[list[Rows]] = [self._roots]
+        self._guards: list[tuple[str, GraphError]] = []
+
+    def plan(self, type_name: str, sets: list[SelectionSetNode]) -> Plan:
+        """Return the plan for a root type's selection."""
+        fields = self.selection.fields(type_name, sets)
+        if len(fields) > MAX_ROOT_FIELDS:
+            raise GraphError(
+                LIMIT_EXCEEDED, f"An operation has at most {MAX_ROOT_FIELDS} root fields."
+            )
+        about = tuple(field for field in fields if field.name in INTROSPECTION)
+        rest = [field for field in fields if field.name not in INTROSPECTION]
+        if about and not rest:
+            return Plan(None, (), (), (), splices=False, introspection=about)
+        return replace(self.finish(self._render(rest, Row(), "")), introspection=about)
+
+    def finish(self, query: str) -> Plan:
+        """Return the plan for a query of one JSON column, behind its guards."""
+        statement = f"({query})::text"
+        for number, (condition, _) in reversed(list(enumerate(self._guards))):
+            statement = f"CASE WHEN {condition} THEN '!{number}' ELSE {statement} END"
+        sql, reads = self.statement.numbered(f"SELECT convert_to({statement}, 'UTF8')")
+        return Plan(
+            sql=sql,
+            reads=reads,
+            rows=tuple(self._roots),
+            refusals=tuple(error for _, error in self._guards),
+            splices=self.splices,
+        )
+
+    # ------------------------------------------------------------ objects and lists
+
+    def object(self, field: Selected, row: Row, tail: str = "") -> str:
+        """Return a query for one object of the field's type; `tail` is its FROM and WHERE."""
+        return self._render(self.below(field), row, tail)
+
+    def object_of(self, type_name: str, field: Selected, row: Row, tail: str) -> str:
+        """Return a query for one object of a type that the field may have."""
+        fields = self.selection.fields(type_name, field.sets, field.path)
+        return self._render(fields, row, tail)
+
+    def rows_of(self, field: Selected, row: Row, tail: str) -> str:
+        """Return a query for a list of objects of the field's type."""
+        fields = self.below(field)
+        alias = self.statement.alias("j")
+        if _named(fields):
+            columns = self._columns(fields, row)
+            return (
+                f"SELECT coalesce(json_agg({alias}), '[]'::json)"
+                f" FROM (SELECT {columns}{tail}) {alias}"
+            )
+        return (
+            f"SELECT coalesce(json_agg({alias}.o), '[]'::json)"
+            f" FROM (SELECT {self._built(fields, row)} AS o{tail}) {alias}"
+        )
+
+    def below(self, field: Selected) -> list[Selected]:
+        """Return the fields selected on the field's type."""
+        return self.selection.fields(field.type_name, field.sets, field.path)
+
+    def arguments(self, field: Selected) -> dict[str, Tree]:
+        """Return the field's arguments."""
+        return self.selection.arguments(field)
+
+    def _render(self, fields: list[Selected], row: Row, tail: str) -> str:
+        if _named(fields):
+            alias = self.statement.alias("j")
+            return f"SELECT row_to_json({alias}) FROM (SELECT {self._columns(fields, row)}{tail}) {alias}"
+        return f"SELECT {self._built(fields, row)}{tail}"
+
+    def _columns(self, fields: list[Selected], row: Row) -> str:
+        return ", ".join(f'{self.expression(field, row)} AS "{field.key}"' for field in fields)
+
+    def _built(self, fields: list[Selected], row: Row) -> str:
+        if len(fields) > OBJECT_FIELDS:
+            raise GraphError(
+                LIMIT_EXCEEDED,
+                f"An object of more than {OBJECT_FIELDS} fields needs response names of at most"
+                f" {IDENTIFIER_BYTES} characters.",
+                path=fields[0].path,
+            )
+        pairs = ", ".join(f"'{field.key}', {self.expression(field, row)}" for field in fields)
+        return f"json_build_object({pairs})"
+
+    def expression(self, field: Selected, row: Row) -> str:
+        """Return the SQL for one field of the row's object."""
+        if field.name == TYPENAME:
+            return f"'{field.parent}'::text"
+        if field.definition is None:
+            raise TypeError(f"{field.parent}.{field.name} is not compiled.")
+        mapping = field.definition.extensions["strawberry-definition"].metadata["sql"]
+        try:
+            return cast("str", mapping.compile(self, row, field))
+        except GraphError as error:
+            if error.path is None:
+                error.path = field.path
+            raise
+
+    # ------------------------------------------------------------ rows asked for
+
+    @contextmanager
+    def rows(self, field: Selected, *, default: int, estimate: int | None = None) -> Iterator[str]:
+        """Count what is compiled inside as asked for a row, `first` times; yield the limit."""
+        leaf = self.arguments(field).get("first")
+        leaf = leaf if isinstance(leaf, Given) and leaf.value is not None else constant(default)
+        read = first(leaf, field)
+        rows = Rows(read if estimate is None else constant(estimate).read)
+        self._open[-1].append(rows)
+        self._open.append(rows.below)
+        try:
+            if leaf.value in PLANNED_SIZES:
+                yield str(int(leaf.value))
+            else:
+                yield self.statement.bind(read, "int", key=("first", id(rows)))
+        finally:
+            self._open.pop()
+
+    def refuse_unless_small(
+        self, message: str, path: tuple[str, ...], *, within: Within | None = None
+    ) -> None:
+        """Answer TOO_BROAD in place of data where the scope holds too many findings.
+
+        The same statement looks, so that the answer is never about an older state; `within`
+        narrows what is summed up by what the filter says of it.
+        """
+        row = SEVERITY_COUNT.row(self.statement)
+        conditions = SEVERITY_COUNT.scope(self.statement, row)
+        if within is not None:
+            conditions += within(row)
+        self._guards.append(
+            (
+                (
+                    f"(SELECT sum({row['sc'].findings}) FROM {row.fill(SEVERITY_COUNT.source)}"
+                    f"{where(conditions)}) > {SMALL_SCOPE_FINDINGS}"
+                ),
+                GraphError(TOO_BROAD, message, path=path),
+            )
+        )
+
+
+def first(leaf: Given, field: Selected) -> Read:
+    """Return how to read a page's size."""
+
+    def read(bindings: Bindings) -> int:
+        size = leaf.read(bindings)
+        if not isinstance(size, int) or not 0 <= size <= MAX_PAGE:
+            raise GraphError(
+                BAD_INPUT, f"`first` must be between 0 and {MAX_PAGE}, not {size}.", path=field.path
+            )
+        return size
+
+    return read
+
+
+def _named(fields: list[Selected]) -> bool:
+    return all(len(field.key) <= IDENTIFIER_BYTES for field in fields)

@@ -1,0 +1,211 @@
+"""The GraphQL endpoint: a request in, the bytes of an answer out.
+
+    app = Starlette(routes=[Route("/graphql", GraphQL(pool, cursor_key=key).handle, methods=[…])])
+
+Authentication is not done here: `request.state.principal` says who asks. A query is one statement
+whose value is the answer's `data`; a text seen before costs a look-up and the statement.
+"""
+
+import logging
+import secrets
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+from graphql import OperationType
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.responses import Response as HttpResponse
+from strawberry.http.ides import get_graphql_ide_html
+
+from aggregator.access.principal import Principal
+from aggregator.graph import introspection, schema
+from aggregator.graph.changes import Changes
+from aggregator.graph.compiler import REFUSED, Plan
+from aggregator.graph.documents import Documents
+from aggregator.graph.errors import (
+    BAD_INPUT,
+    BAD_REQUEST,
+    INTERNAL,
+    LIMIT_EXCEEDED,
+    TIMEOUT,
+    UNAVAILABLE,
+    GraphError,
+    InvalidError,
+    failure,
+    status_of,
+)
+from aggregator.graph.limits import MAX_BODY_BYTES, STATEMENT_TIMEOUT
+from aggregator.graph.plans import Plans
+from aggregator.graph.splices import splice
+from aggregator.graph.statement import Bindings
+
+log = logging.getLogger(__name__)
+
+JSON = "application/json"
+QUERY_CANCELED = "57014"  # SQLSTATE of a statement that ran out of time
+BAD_DATA = "22"  # SQLSTATE class of values that do not fit
+CONNECTION_LOST = ("08", "57P", "53")  # SQLSTATE classes: connection, shutdown, resources
+
+
+class Pool(Protocol):
+    """What the endpoint needs of a pool of connections."""
+
+    async def fetchval(
+        self,
+        query: str,
+        *args: Any,
+        timeout: float | None = None,  # noqa: ASYNC109 - asyncpg's own
+    ) -> Any:
+        """Run a statement and return its one value."""
+
+
+class GraphQLRequest(Struct, rename="camel"):
+    """The body of a request."""
+
+    query: str
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = None
+
+
+class Response(Struct, frozen=True):
+    """An answer: what HTTP says of it, and its body."""
+
+    status: int
+    body: bytes
+
+
+class GraphQL:
+    """Answers operations from a database."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        cursor_key: bytes | None = None,  # the same in all replicas; None is one for this process
+        statement_timeout: float = STATEMENT_TIMEOUT,
+    ) -> None:
+        self._pool = pool
+        self._cursor_key = cursor_key or secrets.token_bytes(32)
+        self._timeout = statement_timeout
+        self._schema = schema.core(schema.build())
+        self._documents = Documents(self._schema)
+        self._plans = Plans(self._schema)
+        self._decoder = msgspec.json.Decoder(GraphQLRequest)
+
+    async def handle(self, request: Request) -> HttpResponse:
+        """Answer an HTTP request: POST with JSON; GET shows GraphiQL."""
+        if request.method == "GET":
+            return HTMLResponse(get_graphql_ide_html())
+        if request.method != "POST":
+            return PlainTextResponse("Use POST.", 405, {"allow": "GET, POST"})
+        try:
+            asked = await self._read(request)
+        except GraphError as error:
+            return HttpResponse(failure([error]), status_of([error]), media_type=JSON)
+        answer = await self.execute(asked, request.state.principal)
+        return HttpResponse(answer.body, answer.status, media_type=JSON)
+
+    async def _read(self, request: Request) -> GraphQLRequest:
+        if not request.headers.get("content-type", "").startswith(JSON):
+            raise GraphError(BAD_REQUEST, f"The content type must be {JSON}.")
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise GraphError(LIMIT_EXCEEDED, f"A body has at most {MAX_BODY_BYTES:,} bytes.")
+        if body.lstrip()[:1] == b"[":
+            raise GraphError(BAD_REQUEST, "Batches are not answered: send one operation a request.")
+        try:
+            return self._decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise GraphError(
+                BAD_REQUEST,
+                'The body must be {"query": …, "variables": {…}, "operationName": …}:'
+                f" {error}.",
+            ) from None
+
+    async def execute(self, request: GraphQLRequest, principal: Principal) -> Response:
+        """Answer one operation as a principal."""
+        try:
+            body = await self._answer(request, principal)
+        except GraphError as error:
+            return _failed([error])
+        except InvalidError as errors:
+            return _failed(errors.errors)
+        return Response(200, body)
+
+    async def _answer(self, request: GraphQLRequest, principal: Principal) -> bytes:
+        document = self._documents.read(request.query)
+        operation = document.operation(request.operation_name)
+        given = self._documents.variables(operation, request.variables or {})
+        if operation.operation is OperationType.MUTATION:
+            changes = Changes(self._plans, document, operation, given, principal)
+            return b'{"data":' + await self._change(changes, given.coerced, principal) + b"}"
+        plan = self._plans.query(request.query, document, operation, given.coerced, principal.scope)
+        bindings = Bindings(given.coerced, principal.scope, self._cursor_key)
+        if not plan.introspection:
+            return b'{"data":' + await self._run(plan, bindings) + b"}"
+        about = introspection.answer(
+            self._schema,
+            plan.introspection,
+            [*document.fragments.values()],
+            operation,
+            request.variables or {},
+        )
+        if plan.sql is None:
+            return b'{"data":' + about + b"}"
+        rest = await self._run(plan, bindings)
+        return b'{"data":' + about[:-1] + b"," + rest[1:] + b"}"
+
+    async def _change(
+        self, changes: Changes, variables: dict[str, Any], principal: Principal
+    ) -> bytes:
+        answers: dict[str, msgspec.Raw] = {}
+        for field in changes.fields:
+            try:
+                outcome = await changes.make(self._pool, field)
+            except GraphError:
+                raise
+            except Exception as error:
+                raise _explained(error, self._timeout) from error
+            plan = changes.plan(field, outcome)
+            cluster = None
+            if plan is not None:
+                bindings = Bindings(variables, principal.scope, self._cursor_key)
+                cluster = await self._run(plan, bindings)
+            answers[field.key] = msgspec.Raw(changes.render(field, outcome, cluster))
+        return msgspec.json.encode(answers)
+
+    async def _run(self, plan: Plan, bindings: Bindings) -> bytes:
+        values = plan.values(bindings)
+        try:
+            answer: bytes = await self._pool.fetchval(
+                plan.sql or "", *values, timeout=self._timeout
+            )
+        except Exception as error:
+            raise _explained(error, self._timeout) from error
+        if answer.startswith(REFUSED):
+            refusal = plan.refusals[int(answer[1:])]
+            raise GraphError(refusal.code, refusal.message, path=refusal.path)
+        return splice(answer, bindings) if plan.splices else answer
+
+
+def _failed(errors: Sequence[GraphError]) -> Response:
+    return Response(status_of(errors), failure(errors))
+
+
+def _explained(error: Exception, timeout: float) -> GraphError:
+    # The driver belongs to the store: its errors are told apart by what the server called them.
+    state = str(getattr(error, "sqlstate", None) or "")
+    if state == QUERY_CANCELED or isinstance(error, TimeoutError):
+        return GraphError(
+            TIMEOUT, f"The answer took longer than {timeout:g} seconds: narrow the filter."
+        )
+    if isinstance(error, OSError) or state.startswith(CONNECTION_LOST):
+        return GraphError(UNAVAILABLE, "The database cannot be reached: try again.")
+    if isinstance(error, ValueError) or state.startswith(BAD_DATA):
+        return GraphError(BAD_INPUT, "A value is out of range for what it is compared with.")
+    log.error("A statement failed.", exc_info=error)
+    return GraphError(INTERNAL, "The operation failed; the server's log says why.")

@@ -1,0 +1,34 @@
+"""Every limit of the query engine, with its unit; docs/graphql-limits.md explains each to users."""
+
+MAX_BODY_BYTES = 1 << 20  # of a request's body: a document and its variables
+MAX_DOCUMENT_BYTES = 64 << 10  # of the query text
+MAX_TOKENS = 5_000  # of the query text: 10 times GraphiQL's introspection query
+MAX_NESTING = 100  # brackets of any kind in the query text: the parser recurses
+MAX_REPEATS = 64  # of one response name in the text: validation compares each with each
+MAX_DEPTH = 20  # levels of fields; introspection nests 15 deep
+MAX_FIELDS = 2_000  # selected in an operation after fragments are spread
+MAX_ALIASES = 200  # in an operation after fragments are spread
+MAX_ROOT_FIELDS = 20  # of one operation: each is a query of its own
+MAX_PAGE = 1_000  # rows, the highest `first`
+MAX_COST = 200_000  # rows asked for along the tree: the product of `first` down each path, summed
+MAX_FILTER_NODES = 200  # of one argument: objects within objects count each
+MAX_LIST_VALUES = 1_000  # values in one list of a filter
+MAX_TEXT = 4_096  # characters of one string in a filter
+MAX_DIMENSIONS = 4  # of findingGroups(by:)
+MAX_ERRORS = 10  # listed in one answer
+
+# Page sizes that stand in the SQL. A statement without parameters keeps its plan, which costs as
+# much as fetching a page; other sizes are parameters, so that they cannot flood the caches.
+PLANNED_SIZES = (1, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1_000)
+
+SMALL_SCOPE_FINDINGS = 300_000  # findings in scope up to which questions outside the fast set run
+EXACT_SUBJECTS_REPORTS = 20_000  # reports in scope up to which FindingGroup.subjects is exact
+MAX_CONTENT_BYTES = 64 << 20  # of Report.content in one answer, after decompression
+
+STATEMENT_TIMEOUT = 10.0  # seconds for one operation's statement
+
+PLAN_CACHE = 512  # plans; a flood of distinct shapes evicts the oldest instead of filling memory
+DOCUMENT_CACHE = 512  # parsed and validated documents, likewise
+
+ONLINE_WITHIN = 45  # seconds since a cluster was last seen: three heartbeats
+STALE_WITHIN = 900  # seconds since a cluster was last seen; OFFLINE after that

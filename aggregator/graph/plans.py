@@ -1,0 +1,73 @@
+"""Plans: the SQL for an operation, made once per text and shape.
+
+A plan depends on the query text, the operation's name, what is present in the variables (booleans
+and enums by value, arguments.shape) and on which parts of a scope limit the caller, never on a
+scope's or a variable's values. So no `$2 IS NULL OR …` reaches the planner of Postgres.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphql import GraphQLSchema, OperationDefinitionNode
+
+from aggregator.access.principal import Scope
+from aggregator.graph.arguments import shape
+from aggregator.graph.compiler import Compilation, Plan
+from aggregator.graph.documents import Document
+from aggregator.graph.limits import PLAN_CACHE
+from aggregator.graph.lru import Lru
+from aggregator.graph.selection import Selection
+from aggregator.graph.statement import Statement
+
+
+class Plans:
+    """Makes and remembers plans."""
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self._schema = schema
+        self._cache: Lru[Any, Plan] = Lru(PLAN_CACHE)
+
+    def query(
+        self,
+        text: str,
+        document: Document,
+        operation: OperationDefinitionNode,
+        variables: Mapping[str, Any],
+        scope: Scope,
+    ) -> Plan:
+        """Return the plan for a query."""
+        key = (
+            text,
+            operation.name.value if operation.name else None,
+            shape(dict(variables)),
+            scope.clusters is not None,
+            scope.namespaces is not None,
+        )
+        plan = self._cache.get(key)
+        if plan is None:
+            plan = self._make(document, operation, variables, scope)
+            self._cache.put(key, plan)
+        return plan
+
+    def _make(
+        self,
+        document: Document,
+        operation: OperationDefinitionNode,
+        variables: Mapping[str, Any],
+        scope: Scope,
+    ) -> Plan:
+        compilation = self.compilation(document, variables, scope)
+        return compilation.plan("Query", [operation.selection_set])
+
+    def compilation(
+        self, document: Document, variables: Mapping[str, Any], scope: Scope
+    ) -> Compilation:
+        """Return a compilation for an operation of a document."""
+        return Compilation(
+            self._schema,
+            Selection(self._schema, document.fragments, variables),
+            Statement(
+                scoped_clusters=scope.clusters is not None,
+                scoped_namespaces=scope.namespaces is not None,
+            ),
+        )

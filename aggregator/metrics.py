@@ -1,0 +1,42 @@
+"""What Prometheus scrapes from /metrics; a module that counts declares its metrics on REGISTRY."""
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)
+
+HTTP_REQUESTS = Counter(
+    "fleetwatch_http_requests",
+    "Answered HTTP requests.",
+    ("route", "status"),
+    registry=REGISTRY,
+)
+HTTP_SECONDS = Histogram(
+    "fleetwatch_http_request_seconds",
+    "From the first byte of a request to the last of its answer.",
+    ("route",),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+    registry=REGISTRY,
+)
+ACCESS_LOOKUPS = Counter(
+    "fleetwatch_access_lookups",
+    "Tokens looked up, by where the answer came from: cache or database.",
+    ("from",),
+    registry=REGISTRY,
+)
+
+
+def exposition() -> bytes:
+    """Return all metrics in the text format."""
+    return generate_latest(REGISTRY)

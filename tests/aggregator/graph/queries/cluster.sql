@@ -1,0 +1,51 @@
+    SELECT convert_to((SELECT row_to_json(j1)
+        FROM (SELECT (SELECT row_to_json(j2)
+              FROM (SELECT c1.name AS "name", (WITH page1 AS (SELECT f1.severity AS f_severity, f1.rule_id AS f_rule_id
+              FROM finding f1
+                CROSS JOIN LATERAL (SELECT pc1.cluster_id AS pc_cluster_id, pc1.placement_id AS pc_placement_id
+                FROM placement_content pc1
+                WHERE pc1.content_id = f1.content_id AND pc1.live + pc1.absent > 0 AND pc1.cluster_id = c1.id
+              ORDER BY pc1.cluster_id, pc1.placement_id LIMIT $1::int + 1) pl1
+                  WHERE f1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f1.severity = ANY(ARRAY(SELECT l1
+                  FROM unnest(enum_range(NULL::severity)) l1
+                    WHERE EXISTS (SELECT
+                    FROM severity_count sc2
+              WHERE sc2.severity = l1 AND sc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc2.cluster_id = c1.id)))
+            ORDER BY f1.severity DESC, f1.id DESC, pl1.pc_cluster_id ASC, pl1.pc_placement_id ASC LIMIT $1::int + 1) SELECT row_to_json(j3)
+                FROM (SELECT (SELECT coalesce(sum(sc1.findings), 0)::bigint
+                FROM severity_count sc1
+                WHERE sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc1.cluster_id = c1.id) AS "totalCount", (SELECT row_to_json(j4)
+                      FROM (SELECT ((SELECT count(*)
+                FROM page1 ) > $1::int) AS "hasNextPage") j4) AS "pageInfo", (SELECT coalesce(json_agg(j5), '[]'::json)
+                    FROM (SELECT x1.f_severity AS "severity", (SELECT row_to_json(j6)
+                      FROM (SELECT r1.key AS "key"
+                      FROM rule r1
+                  WHERE r1.id = x1.f_rule_id) j6) AS "rule"
+              FROM page1 x1 LIMIT $1::int) j5) AS "nodes") j3) AS "findings", (WITH page2 AS (SELECT s2.kind AS s_kind, s2.name AS s_name
+              FROM subject s2
+              WHERE s2.cluster_id = c1.id AND s2.present
+            ORDER BY s2.name ASC, s2.id ASC LIMIT $2::int) SELECT row_to_json(j7)
+                FROM (SELECT (SELECT count(*)
+                FROM subject s1
+                WHERE s1.cluster_id = c1.id AND s1.present) AS "totalCount", (SELECT coalesce(json_agg(j8), '[]'::json)
+                  FROM (SELECT x3.s_kind AS "kind", x3.s_name AS "name"
+              FROM page2 x3 LIMIT $2::int) j8) AS "nodes") j7) AS "subjects", (WITH page3 AS (SELECT i1.name AS i_name, i1.id AS i_id
+              FROM image i1
+                WHERE i1.id IN (SELECT iu3.image_id
+                FROM image_usage iu3
+              WHERE iu3.cluster_id = c1.id)
+            ORDER BY i1.name ASC, i1.id ASC LIMIT 50) SELECT row_to_json(j9)
+                FROM (SELECT (SELECT coalesce(json_agg(j10), '[]'::json)
+                    FROM (SELECT x5.i_name AS "name", EXISTS (SELECT
+                    FROM image_usage iu1
+                    WHERE iu1.image_id = x5.i_id AND iu1.pods > 0) AS "running", EXISTS (SELECT
+                    FROM image_usage iu2
+                  WHERE iu2.image_id = x5.i_id AND iu2.reports > 0) AS "scanned"
+          FROM page3 x5 LIMIT 50) j10) AS "nodes") j9) AS "images"
+          FROM cluster c1
+          LEFT JOIN agent_session ses1 ON ses1.cluster_id = c1.id
+        WHERE c1.name = $3::text) j2) AS "cluster", (SELECT row_to_json(j11)
+          FROM (SELECT c2.name AS "name"
+          FROM cluster c2
+          LEFT JOIN agent_session ses2 ON ses2.cluster_id = c2.id
+WHERE c2.name = $4::text) j11) AS "none") j1)::text, 'UTF8')

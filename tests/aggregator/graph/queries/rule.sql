@@ -1,0 +1,88 @@
+    SELECT convert_to((SELECT row_to_json(j1)
+        FROM (SELECT (SELECT row_to_json(j2)
+            FROM (SELECT encode(convert_to('Rule:' || r1.id, 'UTF8'), 'base64') AS "id", r1.key AS "key", r1.category AS "category", r1.title AS "title", r1.severity AS "severity", r1.score AS "score", r1.links AS "links", r1.published_at AS "publishedAt", (SELECT coalesce(sum(u2.placements), 0)::bigint
+            FROM finding f2
+            JOIN usage u2 ON u2.content_id = f2.content_id
+            WHERE f2.rule_id = r1.id AND f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u2.placements > 0) AS "findingCount", (SELECT count(DISTINCT u3.cluster_id)
+            FROM finding f3
+            JOIN usage u3 ON u3.content_id = f3.content_id
+            WHERE f3.rule_id = r1.id AND f3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u3.placements > 0) AS "clusterCount", (SELECT coalesce(array_agg(DISTINCT f4.fixed_version) FILTER (WHERE f4.fixed_version IS NOT NULL), '{}')
+            FROM finding f4
+            JOIN usage u4 ON u4.content_id = f4.content_id
+              WHERE f4.rule_id = r1.id AND f4.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u4.placements > 0) AS "fixedVersions", (WITH page1 AS (SELECT c2.name AS c_name
+              FROM cluster c2
+              LEFT JOIN agent_session ses2 ON ses2.cluster_id = c2.id
+                WHERE c2.id IN (SELECT u6.cluster_id
+                FROM finding f6
+                JOIN usage u6 ON u6.content_id = f6.content_id
+              WHERE f6.rule_id = r1.id AND f6.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u6.placements > 0)
+            ORDER BY c2.name ASC LIMIT 50) SELECT row_to_json(j3)
+                FROM (SELECT (SELECT count(*)
+                FROM cluster c1
+                LEFT JOIN agent_session ses1 ON ses1.cluster_id = c1.id
+                  WHERE c1.id IN (SELECT u5.cluster_id
+                  FROM finding f5
+                  JOIN usage u5 ON u5.content_id = f5.content_id
+                WHERE f5.rule_id = r1.id AND f5.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u5.placements > 0)) AS "totalCount", (SELECT coalesce(json_agg(j4), '[]'::json)
+                  FROM (SELECT x1.c_name AS "name"
+              FROM page1 x1 LIMIT 50) j4) AS "nodes") j3) AS "clusters", (WITH page2 AS (SELECT i2.name AS i_name
+              FROM image i2
+                WHERE i2.id IN (SELECT pc2.image_id
+                FROM placement_content pc2
+                JOIN placement p2 ON p2.id = pc2.placement_id
+                JOIN finding f8 ON f8.content_id = pc2.content_id
+              WHERE f8.rule_id = r1.id AND f8.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND pc2.live + pc2.absent > 0)
+            ORDER BY i2.name ASC, i2.id ASC LIMIT 50) SELECT row_to_json(j5)
+                FROM (SELECT (SELECT count(*)
+                FROM image i1
+                  WHERE i1.id IN (SELECT pc1.image_id
+                  FROM placement_content pc1
+                  JOIN placement p1 ON p1.id = pc1.placement_id
+                  JOIN finding f7 ON f7.content_id = pc1.content_id
+                WHERE f7.rule_id = r1.id AND f7.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND pc1.live + pc1.absent > 0)) AS "totalCount", (SELECT coalesce(json_agg(j6), '[]'::json)
+                  FROM (SELECT x3.i_name AS "name"
+              FROM page2 x3 LIMIT 50) j6) AS "nodes") j5) AS "images", (WITH page3 AS (SELECT pl1.pc_cluster_id AS pc_cluster_id, pl1.p_subject_id AS p_subject_id
+              FROM finding f10
+                CROSS JOIN LATERAL (SELECT pc3.cluster_id AS pc_cluster_id, pc3.placement_id AS pc_placement_id, p3.subject_id AS p_subject_id
+                FROM placement_content pc3
+                JOIN placement p3 ON p3.id = pc3.placement_id
+                WHERE pc3.content_id = f10.content_id AND pc3.live + pc3.absent > 0
+              ORDER BY pc3.cluster_id, pc3.placement_id LIMIT $1::int) pl1
+              WHERE f10.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f10.rule_id = r1.id
+            ORDER BY f10.severity DESC, f10.id DESC, pl1.pc_cluster_id ASC, pl1.pc_placement_id ASC LIMIT $1::int) SELECT row_to_json(j7)
+                FROM (SELECT (SELECT coalesce(sum(u7.placements), 0)::bigint
+                FROM finding f9
+                JOIN usage u7 ON u7.content_id = f9.content_id
+                WHERE f9.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f9.rule_id = r1.id) AS "totalCount", (SELECT coalesce(json_agg(j8), '[]'::json)
+                    FROM (SELECT (SELECT row_to_json(j9)
+                      FROM (SELECT c3.name AS "name"
+                      FROM cluster c3
+                      LEFT JOIN agent_session ses3 ON ses3.cluster_id = c3.id
+                    WHERE c3.id = x5.pc_cluster_id) j9) AS "cluster", (SELECT row_to_json(j10)
+                      FROM (SELECT s1.name AS "name"
+                      FROM subject s1
+                  WHERE s1.id = x5.p_subject_id) j10) AS "subject"
+          FROM page3 x5 LIMIT $1::int) j8) AS "nodes") j7) AS "findings"
+          FROM rule r1
+            WHERE r1.key = $2::text AND (SELECT true
+            FROM finding f1
+            JOIN usage u1 ON u1.content_id = f1.content_id
+          WHERE f1.rule_id = r1.id LIMIT 1)
+        ORDER BY r1.category LIMIT 1) j2) AS "rule", (SELECT row_to_json(j11)
+            FROM (SELECT r2.category AS "category", (SELECT coalesce(sum(u9.placements), 0)::bigint
+            FROM finding f12
+            JOIN usage u9 ON u9.content_id = f12.content_id
+          WHERE f12.rule_id = r2.id AND f12.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u9.placements > 0) AS "findingCount"
+          FROM rule r2
+            WHERE r2.key = $3::text AND (SELECT true
+            FROM finding f11
+            JOIN usage u8 ON u8.content_id = f11.content_id
+          WHERE f11.rule_id = r2.id LIMIT 1) AND r2.category IN ('RBAC'::finding_category)
+        ORDER BY r2.category LIMIT 1) j11) AS "shared", (SELECT row_to_json(j12)
+          FROM (SELECT r3.key AS "key"
+          FROM rule r3
+            WHERE r3.key = $4::text AND (SELECT true
+            FROM finding f13
+            JOIN usage u10 ON u10.content_id = f13.content_id
+          WHERE f13.rule_id = r3.id LIMIT 1)
+ORDER BY r3.category LIMIT 1) j12) AS "none") j1)::text, 'UTF8')

@@ -1,0 +1,35 @@
+    SELECT convert_to(CASE WHEN (SELECT sum(sc1.findings)
+    FROM severity_count sc1) > 300000 THEN '!0' ELSE (SELECT row_to_json(j1)
+          FROM (SELECT (WITH page1 AS (SELECT r2.key AS r_key, r2.category AS r_category, r2.id AS r_id
+          FROM rule r2
+            WHERE (SELECT true
+            FROM finding f5
+            JOIN usage u5 ON u5.content_id = f5.content_id
+          WHERE f5.rule_id = r2.id LIMIT 1)
+            ORDER BY (SELECT coalesce(sum(u4.placements), 0)::bigint
+            FROM finding f4
+            JOIN usage u4 ON u4.content_id = f4.content_id
+        WHERE f4.rule_id = r2.id AND f4.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u4.placements > 0) DESC, r2.id DESC LIMIT 5) SELECT row_to_json(j2)
+            FROM (SELECT (SELECT count(*)
+            FROM rule r1
+              WHERE (SELECT true
+              FROM finding f1
+              JOIN usage u1 ON u1.content_id = f1.content_id
+            WHERE f1.rule_id = r1.id LIMIT 1)) AS "totalCount", (SELECT coalesce(json_agg(j3), '[]'::json)
+                FROM (SELECT x1.r_key AS "key", x1.r_category AS "category", (SELECT coalesce(sum(u2.placements), 0)::bigint
+                FROM finding f2
+                JOIN usage u2 ON u2.content_id = f2.content_id
+                WHERE f2.rule_id = x1.r_id AND f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u2.placements > 0) AS "findingCount", (SELECT count(DISTINCT u3.cluster_id)
+                FROM finding f3
+                JOIN usage u3 ON u3.content_id = f3.content_id
+              WHERE f3.rule_id = x1.r_id AND f3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u3.placements > 0) AS "clusterCount"
+          FROM page1 x1 LIMIT 5) j3) AS "nodes") j2) AS "rules", (WITH page2 AS (SELECT r3.key AS r_key, r3.description AS r_description, r3.remediation AS r_remediation, r3.modified_at AS r_modified_at
+          FROM rule r3
+            WHERE (SELECT true
+            FROM finding f6
+            JOIN usage u6 ON u6.content_id = f6.content_id
+          WHERE f6.rule_id = r3.id LIMIT 1) AND r3.key LIKE $1::text AND r3.severity IN ('CRITICAL'::severity, 'HIGH'::severity)
+        ORDER BY r3.key ASC, r3.id ASC LIMIT 50) SELECT row_to_json(j4)
+            FROM (SELECT (SELECT coalesce(json_agg(j5), '[]'::json)
+              FROM (SELECT x3.r_key AS "key", x3.r_description AS "description", x3.r_remediation AS "remediation", x3.r_modified_at AS "modifiedAt"
+FROM page2 x3 LIMIT 50) j5) AS "nodes") j4) AS "some") j1)::text END, 'UTF8')
