@@ -164,6 +164,7 @@ async def test_what_happens_in_the_cluster_shows(
         await until(aggregator, RULES, "CVE-1 CVE-2")
         kubernetes.put(report("api", "CVE-3"))
         await until(aggregator, RULES, "CVE-1 CVE-3")
+        await until(aggregator, "SELECT count(*) FROM workload", 2)  # else nothing is known of it
         kubernetes.delete("VulnerabilityReport", "shop", "replicaset-api-1-app")
         await until(aggregator, REPORTS, "replicaset-api-1-app ABSENT, replicaset-web-1-app LIVE")
         subject = await aggregator.pool.fetchrow(
@@ -242,6 +243,7 @@ async def test_what_happened_while_the_aggregator_was_down_shows(
             token = await first.add_cluster("prod")
             await stack.enter_async_context(running(first, kubernetes, tmp_path, token))
             await until(first, RULES, "CVE-1 CVE-2")
+            await until(first, "SELECT count(*) FROM workload", 2)
         kubernetes.put(report("web", "CVE-5"))
         kubernetes.delete("VulnerabilityReport", "shop", "replicaset-api-1-app")
         async with serve(dsn, tmp_path, port=port) as second:
