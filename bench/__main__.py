@@ -1,0 +1,30 @@
+"""`make bench`: every benchmark, one after the other, with its floor or limit.
+
+make bench ARGS="graphql_findings"      # one of them
+"""
+
+import subprocess
+import sys
+
+BENCHMARKS = {
+    "graphql_findings": "findings(first: 100) against the same answer by hand",
+    "agent_memory": "the agent's peak with 10,000 reports of 50 kB",
+}
+
+
+def main() -> int:
+    """Run the benchmarks named, or all. Returns 1 if one breaks its limit."""
+    chosen = sys.argv[1:] or list(BENCHMARKS)
+    unknown = [name for name in chosen if name not in BENCHMARKS]
+    if unknown:
+        print(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+        return 2
+    failed = 0
+    for name in chosen:
+        print(f"== {name}: {BENCHMARKS[name]}", flush=True)
+        failed |= subprocess.run([sys.executable, "-m", f"bench.{name}"], check=False).returncode
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
