@@ -155,6 +155,24 @@ def push(*, cluster: str, add: bool, paths: tuple[Path, ...], log_level: str, **
     click.echo(outcome.summary)
 
 
+@main.command()
+@click.option(
+    "--name", default="fleetwatch-agent", show_default=True, help="What the ClusterRole is called."
+)
+def rbac(*, name: str) -> None:
+    """Print the ClusterRole that the agent needs: get, list and watch on what it reads.
+
+    \b
+    Example:
+      fleetwatch-agent rbac | kubectl apply -f -
+    """  # noqa: D301 - click reads the backspace
+    import yaml
+
+    from agent.rbac import cluster_role
+
+    click.echo(yaml.safe_dump(cluster_role(name), sort_keys=False), nl=False)
+
+
 def _settings(
     *, url: str | None, token: str | None, home: Path, agent_home: Path, **rest: Any
 ) -> Settings:

@@ -22,3 +22,13 @@ def rules() -> list[dict[str, Any]]:
         {"apiGroups": [group], "resources": sorted(plurals[group]), "verbs": list(VERBS)}
         for group in sorted(plurals)
     ]
+
+
+def cluster_role(name: str) -> dict[str, Any]:
+    """Return the ClusterRole as a manifest."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+        "rules": rules(),
+    }

@@ -1,3 +1,7 @@
+import yaml
+from click.testing import CliRunner
+
+from agent.cli import main
 from agent.rbac import rules
 from sources import registry
 
@@ -17,3 +21,12 @@ def test_reading_only() -> None:
         assert rule["verbs"] == ["get", "list", "watch"]
         assert not {"secrets", "configmaps", "*"} & set(rule["resources"])
         assert not any("ephemeral" in resource for resource in rule["resources"])
+
+
+def test_the_command_prints_a_cluster_role() -> None:
+    result = CliRunner().invoke(main, ["rbac", "--name", "reader"])
+
+    role = yaml.safe_load(result.output)
+    assert result.exit_code == 0
+    assert role["metadata"]["name"] == "reader"
+    assert role["rules"] == rules()
