@@ -1,6 +1,7 @@
 """uvicorn in the caller's own event loop, ended by a signal, with agents sent away first."""
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine, Generator
@@ -90,6 +91,8 @@ def make_server(application: Application, settings: Settings) -> Server:
         timeout_graceful_shutdown=int(settings.shutdown_grace),
         backlog=BACKLOG,
     )
+    # Ours is `edge`, which knows that an address may hold a token.
+    logging.getLogger("uvicorn.access").disabled = True
     return Server(config, application)
 
 

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -20,13 +21,13 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run it 
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that others may pass to, and a ROOT_HOME of the test's own."""
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o711)
-    monkeypatch.setattr(installation, "ROOT_HOME", tmp_path / "var" / "lib")
-    return tmp_path
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that others may pass to, unlike pytest's own, and a ROOT_HOME of the test's own."""
+    with tempfile.TemporaryDirectory(prefix="fleetwatch-tests-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        monkeypatch.setattr(installation, "ROOT_HOME", folder / "var" / "lib")
+        yield folder
 
 
 async def execute(server: EmbeddedPostgres, statement: str) -> object:
