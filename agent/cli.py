@@ -150,6 +150,8 @@ def push(*, cluster: str, add: bool, paths: tuple[Path, ...], log_level: str, **
     from agent.push import push as push_files
 
     outcome = _complete(push_files(settings, paths, add=add))
+    for repeated in outcome.repeated:
+        click.echo(f"replaced: {repeated}", err=True)
     for failure in outcome.failures:
         click.echo(f"failed: {failure}", err=True)
     click.echo(outcome.summary)

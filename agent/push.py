@@ -46,13 +46,18 @@ class Outcome(Struct, frozen=True):
     sent: int
     unchanged: int
     ignored: int  # objects of kinds that no source reads
+    repeated: tuple[str, ...]  # objects that came more than once; the last one counts
     failed: tuple[tuple[str, m.Key, str], ...]  # kind, key and reason
 
     @property
     def summary(self) -> str:
         """The counts, in a line."""
         counts = f"{self.sent} sent, {self.unchanged} unchanged, {len(self.failed)} failed"
-        return counts + (f", {self.ignored} objects of other kinds ignored" * bool(self.ignored))
+        if self.repeated:
+            counts += f", {len(self.repeated)} replaced by a later object of the same name"
+        if self.ignored:
+            counts += f", {self.ignored} objects of other kinds ignored"
+        return counts
 
     @property
     def failures(self) -> list[str]:
@@ -73,6 +78,7 @@ class Input:
         self.state = State()
         self.uplink: Uplink | None = None
         self.ignored = 0
+        self.repeated: list[str] = []  # objects of which a later one took the place
         self._objects: dict[str, dict[Place, tuple[bytes, str]]] = {}  # with what is wrong
         self._watched: dict[str, Watched] = {}
         self.failed: dict[tuple[str, m.Key], str] = {}
@@ -141,6 +147,8 @@ class Input:
         self._watched[name] = watched
         if served not in kind.versions:
             fault = f"apiVersion {group}/{served} is not read, only {', '.join(kind.versions)}"
+        if place in self._objects.get(name, {}):
+            self.repeated.append(f"{kind.kind} {'/'.join(filter(None, place))}: again in {where}")
         self._objects.setdefault(name, {})[place] = (
             _compress(raw),
             f"{where}: {fault}" if fault else "",
@@ -157,7 +165,12 @@ def _place(kind: Kind, found: dict[str, Any], raw: bytes) -> Place:
         namespace = ""
     if not isinstance(name, str) or not name:
         name = f"unnamed-{hashlib.sha256(raw).hexdigest()[:12]}"
-    return namespace, name
+    return _clean(namespace), _clean(name)
+
+
+def _clean(text: str) -> str:
+    """No Kubernetes name has a NUL, and Postgres takes none."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 async def push(settings: Settings, paths: Iterable[Path], *, add: bool = False) -> Outcome:
@@ -227,5 +240,6 @@ def _outcome(given: Input, uplink: Uplink) -> Outcome:
         sent=uplink.sent,
         unchanged=max(0, total - uplink.sent),
         ignored=given.ignored,
+        repeated=tuple(given.repeated),
         failed=tuple((kind, key, reason) for (kind, key), reason in failed.items()),
     )

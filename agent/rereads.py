@@ -56,12 +56,13 @@ class Rereads:
         self.watched: dict[str, Watched] = {}
         self._api = api
         self._reports = reports
-        self._stale: set[At] = set()
+        self._stale: dict[At, set[str]] = {}  # with the sub-keys to send in any case
         self._woken = asyncio.Event()
 
     async def touched(self, subjects: set[Object]) -> None:
         """Take note that the inventory may say something else about these subjects."""
-        self._stale.update(self._reports.subjects.changed(subjects))
+        for at in self._reports.subjects.changed(subjects):
+            self._stale.setdefault(at, set())
         if self._stale:
             self._woken.set()
 
@@ -70,8 +71,8 @@ class Rereads:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            stale, self._stale = self._stale, set()
-            if not await self._read(dict.fromkeys(stale, frozenset())):
+            stale, self._stale = self._stale, {}
+            if not await self._read({at: frozenset(subs) for at, subs in stale.items()}):
                 await asyncio.sleep(RETRY_SECONDS)
                 self._woken.set()
 
@@ -88,8 +89,10 @@ class Rereads:
                 wanted.setdefault(place, set()).add(key.sub)
         if len(wanted) >= LIST_FROM:
             await self._list(watched, wanted)
-        # What could not be read becomes stale, and `run` sends what has changed of it.
-        await self._read({(name, place): frozenset(subs) for place, subs in wanted.items()})
+        # What could not be read becomes stale, and `run` sends it later.
+        if not await self._read({(name, place): frozenset(s) for place, s in wanted.items()}):
+            await asyncio.sleep(RETRY_SECONDS)
+            self._woken.set()
 
     async def _read(self, wanted: dict[At, frozenset[str]]) -> bool:
         """Read objects and send these sub-keys of them. Returns whether all could be read."""
@@ -102,7 +105,7 @@ class Rereads:
         async with asyncio.TaskGroup() as group:
             for _ in range(min(READS_AT_ONCE, len(wanted))):
                 group.create_task(read())
-        return not self._stale & wanted.keys()
+        return not self._stale.keys() & wanted.keys()
 
     async def _read_one(self, at: At, again: frozenset[str]) -> None:
         name, place = at
@@ -121,7 +124,7 @@ class Rereads:
                 return
             except ApiError as exc:
                 log.info("%s %s/%s: not read again: %s", name, *place, exc)
-                self._stale.add(at)
+                self._stale.setdefault(at, set()).update(again)
                 return
             await self._reports.put(watched, place, raw, again=again)
 
@@ -145,7 +148,7 @@ class Rereads:
                 log.info("%s: reading one by one: %s", watched.name, exc)
                 return
             proceed = page.metadata.proceed or ""
-            if not proceed:
+            if not proceed or not wanted:
                 return
 
     async def _send(self, watched: Watched, place: Place, raw: Raw, subs: set[str]) -> bool:

@@ -272,12 +272,28 @@ class Uplink:
         while True:
             wanted = await self._resends.get()
             self._resending += 1
-            keys = wanted.keys
+            keys = self._join_resends(wanted)
             if keys is None or self._partial:
                 keys = tuple(key for key, _ in self._state.kind(wanted.kind).entries())
             await self._resend(wanted.kind, keys)
             self._resending -= 1
             self._work.set()
+
+    def _join_resends(self, first: s.Resend) -> tuple[m.Key, ...] | None:
+        """Put together what waits for the same kind, so that its objects are listed once."""
+        others: list[s.Resend] = []
+        keys = first.keys
+        while not self._resends.empty():
+            following = self._resends.get_nowait()
+            if following.kind != first.kind:
+                others.append(following)
+            elif keys is None or following.keys is None:
+                keys = None
+            else:
+                keys += following.keys
+        for other in others:
+            self._resends.put_nowait(other)
+        return keys
 
     async def _beat(self, session: s.Session) -> None:
         while True:

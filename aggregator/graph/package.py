@@ -18,7 +18,7 @@ from aggregator.graph.tables import PACKAGE, PLACE, USAGE
 class PackageFilter:
     name: StringFilter | None = given("By the name.")
     version: StringFilter | None = given("By the version.")
-    type: StringFilter | None = given("By the kind: deb, golang, npm …")
+    type: StringFilter | None = given("By CycloneDX type: library, application, operating-system …")
     purl: StringFilter | None = given("By the package URL.")
     license: StringFilter | None = given("One of its licences passes.")
     cluster: ClusterFilter | None = given("By the clusters that have it.")
@@ -77,7 +77,10 @@ def conditions(compilation: Compilation, row: Row, tree: dict[str, Tree]) -> lis
 class Package:
     name: str = column("{pk.name}", "Its name.")
     version: str = column("{pk.version}", "Its version.")
-    type: str | None = column("{pk.type}", "Its kind: deb, golang, npm …")
+    type: str | None = column(
+        "{pk.type}",
+        "Its CycloneDX type: library, application, operating-system …; the ecosystem stands in purl.",
+    )
     purl: str | None = column("{pk.purl}", "Its package URL.")
     licenses: list[str] = column("{pk.licenses}", "Its licences.")
     image_count: Long = mapped(Computed(_images), "How many images have it.")

@@ -18,7 +18,7 @@ import msgspec
 from aggregator.ingest.session import Close, Effect, Send, Session
 from aggregator.store import sessions as session_store
 from aggregator.store.ingest import ConflictError, DataFaultError, Write, Written, write
-from aggregator.store.pool import Pool, UnavailableError
+from aggregator.store.pool import Pool, UnavailableError, answering
 from protocol import messages as m
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ class Connected:
         self.closed = asyncio.Event()
         self.heard_at = time.monotonic()
         self.alive = False
+        self.busy = False  # a frame is being worked on, and none is read meanwhile
         self.news: dict[str, m.KindNews] = {}
         self.writing: Write | None = None
         self._settled = asyncio.Event()
@@ -143,14 +144,17 @@ class Hub:
         while True:
             await self._work.wait()
             self._work.clear()
-            group = self._take()
-            while group:
-                results = await self._write([taken for _, taken in group])
+            while group := self._take():
+                try:
+                    results = await self._write([taken for _, taken in group])
+                except Exception:
+                    # Whatever it is, it ends these sessions and not the hub: they start anew.
+                    logger.exception("could not write what %d sessions sent", len(group))
+                    results = [Written(stale=True) for _ in group]
                 for (connected, taken), written in zip(group, results, strict=True):
                     connected.perform(connected.session.committed(taken, written))
                     connected.note_written()
                 await asyncio.sleep(0)  # frames may come in between
-                group = self._take()
 
     def _take(self) -> list[tuple[Connected, Write]]:
         """A share of each session's pending entries; who was served last comes last."""
@@ -181,10 +185,13 @@ class Hub:
                 delay = min(delay * 2, RETRY_DELAY[1])
             except ConflictError as error:
                 conflicts += 1
-                if conflicts > CONFLICT_RETRIES:
-                    logger.exception("giving up on a transaction, its sessions start anew")
-                    return [Written(stale=True) for _ in writes]
                 logger.info("a conflict, trying again: %s", error)
+                if conflicts <= CONFLICT_RETRIES:
+                    continue
+                if len(writes) > 1:  # one session may be what is in the way
+                    return [result for one in writes for result in await self._write([one])]
+                logger.warning("cluster %s is in the way of its writes", writes[0].cluster_id)
+                return [Written(stale=True)]
             except DataFaultError as error:
                 return await self._write_apart(writes, str(error))
 
@@ -209,12 +216,13 @@ class Hub:
 
     def _refuse(self, single: Write, reason: str) -> None:
         connected = self._connected.get(single.cluster_id)
-        if connected is None:
+        if connected is None or connected.session.number != single.session:
             return
-        for (kind, _), item in single.upserts.items():
+        pending = connected.session.pending
+        for (kind, key), item in single.upserts.items():
             if isinstance(item.body, m.Failure):
                 logger.error("dropped an entry that cannot even be stored as failed: %s", reason)
-            else:
+            elif (kind, key) not in pending.upserts and (kind, key) not in pending.deletes:
                 connected.session.reject(kind, item, f"Postgres refused it: {reason}")
         for content in single.contents:
             connected.session.refuse_content(content.name, f"Postgres refused it: {reason}")
@@ -225,14 +233,18 @@ class Hub:
             await asyncio.sleep(HEARTBEAT)
             now = time.monotonic()
             for connected in list(self._connected.values()):
-                if now - connected.heard_at > SILENCE:
+                connected.send(m.Heartbeat(clock=time.time_ns() // 1_000_000))
+                if now - connected.heard_at > SILENCE and not connected.busy:
                     connected.close(
                         m.Goodbye(reason=m.Reason.IDLE, message=f"silent for {SILENCE:.0f} s")
                     )
             try:
-                await self._touch()
+                with answering():
+                    await self._touch()
             except UnavailableError as error:
                 logger.warning("cannot write last-seen: %s", error)
+            except Exception:
+                logger.exception("cannot write last-seen, trying again")
 
     async def _touch(self) -> None:
         alive = [c for c in self._connected.values() if c.alive]

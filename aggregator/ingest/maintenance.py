@@ -54,7 +54,10 @@ class Maintenance:
     async def _read_again(self) -> None:
         readers = {kind.name: kind.reader for kind in content_kinds().values()}
         for content_id in await rereading.outdated(self._pool, readers, REREADS):
-            await read_again(self._pool, content_id)
+            try:
+                await read_again(self._pool, content_id)
+            except Exception:
+                logger.exception("content %s could not be read again", content_id)
             await asyncio.sleep(PAUSE)
 
 
@@ -72,5 +75,6 @@ async def read_again(pool: Pool, content_id: int) -> None:
         except RefusedContentError as error:
             # It was readable once: what it said then is better than nothing.
             logger.error("content %s cannot be read again: %s", content_id, error)  # noqa: TRY400
+            await rereading.keep(connection, content_id, content_kinds()[stored["kind"]].reader)
             return
         await rereading.replace(connection, content_id, new)

@@ -28,6 +28,7 @@ class Pending:
 
     def __init__(self) -> None:
         self.contents: dict[bytes, NewContent] = {}
+        self.bytes = 0  # of frames that are not acknowledged
         self.upserts: dict[Entry, m.Item] = {}
         self.deletes: dict[Entry, int | None] = {}
         self.states: dict[str, m.KindSummary] = {}
@@ -40,6 +41,11 @@ class Pending:
     def __bool__(self) -> bool:
         """Whether there is anything to write or to acknowledge."""
         return bool(self._arrivals or self.contents or self.upserts or self.deletes or self.states)
+
+    @property
+    def findings(self) -> int:
+        """Findings of contents that wait."""
+        return sum(len(content.findings) for content in self.contents.values())
 
     def upsert(self, kind: str, item: m.Item) -> None:
         """Note an entry as it now stands."""
@@ -59,6 +65,7 @@ class Pending:
     def arrived(self, seq: int, *, context: int = 0, contents: int = 0) -> None:
         """Note a frame that wants an ack."""
         self._arrivals.append(_Arrival(seq, context, contents))
+        self.bytes += context + contents
 
     def take(self, cluster_id: int, session: int, skew: int, limit: int, findings: int) -> Write:
         """Hand over what is pending, or a part of it: up to `limit` entries.
@@ -108,6 +115,7 @@ class Pending:
             context=sum(arrival.context for arrival in arrivals),
             contents=sum(arrival.contents for arrival in arrivals),
         )
+        self.bytes -= credits_back.context + credits_back.contents
         return rejected, m.Ack(seq=arrivals[-1].seq, credits=credits_back)
 
 

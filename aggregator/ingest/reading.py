@@ -17,6 +17,7 @@ from sources.report import OPEN, Category, Finding, Package, Reading, Unreadable
 CONTENT_BYTES = 32 * 2**20  # of a content's canonical form
 FINDINGS = 100_000  # of one content
 RULES = 20_000  # of one content
+EQUAL_FINDINGS = 32_767  # of one key in one content, what Postgres's smallint counts
 PACKAGES = 100_000  # of one content
 KEY_CHARACTERS = 1_000  # of a rule's key, a package's name; Postgres indexes up to 2,700 bytes
 COMPRESSION = 3  # zstd's level
@@ -57,6 +58,10 @@ def rows(content: Content, body: bytes) -> NewContent:
         keys.append(Key(key, str(kind.category), finding.rule, finding.package, finding.target))
         records.append(_record(kind.category, finding, key, ordinals[key]))
         ordinals[key] += 1
+        if ordinals[key] > EQUAL_FINDINGS:
+            raise RefusedContentError(
+                f"more than {EQUAL_FINDINGS:,} equal findings of {finding.rule[:100]!r}"
+            )
     open_keys = tuple(
         sorted({k.key for k, f in zip(keys, findings, strict=True) if f.status in OPEN})
     )

@@ -21,12 +21,18 @@ FRAME_BYTES = 16 * 2**20  # one binary message
 CONTENT_BYTES = 32 * 2**20  # one content, canonical
 ITEMS = 1_000  # upserts, deletes, offers or entries in one frame
 ENTRIES = 1_000_000  # of one kind, in one comparison
-REFUSED_CONTENTS = 10_000  # remembered of one session, to refuse what points at them
+REFUSED_CONTENTS = 10_000  # of one session; beyond it the session ends
+REFUSED_RETRY = 600.0  # seconds until such an agent may come back
 KIND_CHARACTERS = 300  # of the name of a kind
 KINDS = 500  # of one session
 LIMITS = m.Limits(frame_bytes=FRAME_BYTES, content_bytes=CONTENT_BYTES, items=ITEMS)
 CREDITS = m.Credits(context=2**20, contents=2 * 2**20)  # bytes under way, a session
 
+# What may be under way at once, with a frame more than the credits say, as agents may overdraw by one.
+PENDING_BYTES = CREDITS.context + CREDITS.contents + 2 * FRAME_BYTES
+PENDING_FINDINGS = 50_000  # of contents that are read and not yet written
+
+UPGRADE = "upgrade it"  # in the reason of what a newer aggregator could read
 OVER_QUOTA = (
     "this cluster has brought more new rules or contents today than one cluster may; "
     "it may again from midnight UTC"
@@ -135,7 +141,8 @@ class Session:
     def committed(self, write: Write, written: Written) -> list[Effect]:
         """Say what follows from a part that is written, in the order of the wire."""
         if written.stale:
-            return [Close(m.Goodbye(reason=m.Reason.FENCED, message="another session took over"))]
+            message = "another session took over, or the cluster is locked: connect again"
+            return [Close(m.Goodbye(reason=m.Reason.FENCED, message=message))]
         self._under_way.difference_update(content.name for content in write.contents)
         for name in written.refused:
             self.refuse_content(name, OVER_QUOTA)
@@ -149,27 +156,33 @@ class Session:
             effects.append(Send(acknowledged))
         return effects
 
-    def reject(self, kind: str, item: m.Item, reason: str) -> None:
-        """Turn an entry that cannot be stored into a failed report, to be written instead."""
-        failure = m.Item(
-            item.key, item.fingerprint, item.observed_at, m.Failure(reason=reason, size=None)
-        )
+    def reject(self, kind: str, item: m.Item, reason: str, *, again: bool = False) -> None:
+        """Turn an entry that cannot be stored into a failed report, to be written instead.
+
+        It keeps its fingerprint, so it is not sent in circles; `again` gives it another, so that
+        each new session tries once more.
+        """
+        fingerprint = item.fingerprint ^ 1 if again else item.fingerprint
+        failure = m.Item(item.key, fingerprint, item.observed_at, m.Failure(reason, None))
         self.pending.upsert(kind, failure)
         self.pending.rejected.append(m.Refused(kind, item.key, reason))
 
     def refuse_content(self, name: bytes, reason: str) -> None:
         """Remember that a content cannot be stored; what points at it is rejected."""
         self._under_way.discard(name)
-        if len(self._refused) < REFUSED_CONTENTS:
-            self._refused[name] = reason
+        self._refused[name] = reason
 
     def _receive(self, raw: bytes) -> Steps:
-        if len(raw) > FRAME_BYTES:
-            raise BadFrameError(f"a frame of {len(raw):,} bytes, the limit is {FRAME_BYTES:,}")
-        try:
-            frame = m.decode_from_agent(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BadFrameError(f"a frame that cannot be decoded: {error}") from error
+        frame = self._decode(raw)
+        if len(self._refused) > REFUSED_CONTENTS:
+            yield Close(
+                m.Goodbye(
+                    reason=m.Reason.BUSY,
+                    message=f"more than {REFUSED_CONTENTS:,} contents that cannot be stored",
+                    retry_after=REFUSED_RETRY,
+                )
+            )
+            return
         self._check_order(frame)
         match frame:
             case m.Offer():
@@ -177,6 +190,8 @@ class Session:
             case m.Contents():
                 for content in frame.contents:
                     yield from self._content(content)
+                    if self.pending.findings > PENDING_FINDINGS:
+                        yield Settle()
                 self.pending.arrived(frame.seq, contents=len(raw))
             case m.Upsert() | m.Delete() | m.Summary() | m.Entries():
                 yield from self._entries_frame(frame)
@@ -190,6 +205,20 @@ class Session:
                 yield Close()
             case m.Hello():
                 raise BadFrameError("a second Hello")
+
+    def _decode(self, raw: bytes) -> m.FromAgent:
+        expected = self._received + 1  # what a frame that cannot be read would have been
+        if len(raw) > FRAME_BYTES:
+            message = f"a frame of {len(raw):,} bytes, the limit is {FRAME_BYTES:,}"
+            raise BadFrameError(message, expected)
+        if self.pending.bytes > PENDING_BYTES:
+            raise BadFrameError("more bytes under way than the credits allow", expected)
+        try:
+            frame: m.FromAgent = m.decode_from_agent(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            message = f"a frame that cannot be decoded: {error}"
+            raise BadFrameError(message, expected) from error
+        return frame
 
     def _entries_frame(self, frame: m.Upsert | m.Delete | m.Summary | m.Entries) -> Steps:
         match frame:
@@ -238,10 +267,12 @@ class Session:
 
     def _upsert(self, kind: str, item: m.Item) -> None:
         body = item.body
-        if not isinstance(body, _BODIES.get(kind, _REPORT_BODIES)) or not kind.rpartition("/")[2]:
+        group, _, name = kind.rpartition("/")
+        if not isinstance(body, _BODIES.get(kind, _REPORT_BODIES)) or not group or not name:
             raise BadFrameError(f"an entry of kind {kind} with a body of another", self._received)
         if isinstance(body, m.Report) and body.content in self._refused:
-            self.reject(kind, item, self._refused[body.content])
+            reason = self._refused[body.content]
+            self.reject(kind, item, reason, again=reason == OVER_QUOTA or UPGRADE in reason)
         else:
             self.pending.upsert(kind, item)
 

@@ -105,7 +105,9 @@ async def _read_in(websocket: WebSocket, connected: Connected, hub: Hub) -> None
         raw = await websocket.receive_bytes()
         connected.heard_at = time.monotonic()
         connected.alive = True
+        connected.busy = True
         await _perform(connected, hub, connected.session.receive(raw))
+        connected.busy = False
         if connected.session.pending:
             hub.notify()
 
@@ -127,7 +129,6 @@ async def _perform(connected: Connected, hub: Hub, steps: s.Steps) -> None:
             connected.perform([effect])
         elif isinstance(effect, s.Alive):
             connected.news.update((news.kind, news) for news in effect.news)
-            connected.send(m.Heartbeat(clock=time.time_ns() // 1_000_000))
         elif isinstance(effect, s.Settle):
             hub.notify()
             await connected.settle()

@@ -18,7 +18,8 @@ WITH now AS (
            coalesce(array_agg(DISTINCT c.keyset_id ORDER BY c.keyset_id)
                     FILTER (WHERE pc.live + pc.absent > 0), '{}') AS after,
            coalesce(bool_or(pc.live + pc.absent > 0), false) AS shows,
-           max(c.format) FILTER (WHERE pc.live + pc.absent > 0) AS format,
+           CASE WHEN count(DISTINCT c.format) FILTER (WHERE pc.live + pc.absent > 0) = 1
+                THEN max(c.format) FILTER (WHERE pc.live + pc.absent > 0) END AS format,
            max(pc.observed_at) AS observed_at
     FROM unnest($1::bigint[], $2::timestamptz[]) AS d (id, at)
     JOIN placement p ON p.id = d.id
@@ -49,7 +50,8 @@ UPDATE placement p SET
     gone_at = CASE WHEN c.shows THEN NULL ELSE coalesce(p.gone_at, c.at) END
 FROM changed c
 WHERE p.id = c.id
-  AND (p.contents, p.gone_at IS NULL, c.differs) IS DISTINCT FROM (c.contents, c.shows, false)
+  AND ((p.contents, p.gone_at IS NULL, c.differs) IS DISTINCT FROM (c.contents, c.shows, false)
+       OR p.format IS DISTINCT FROM coalesce(c.format, p.format))
 """
 
 # What nothing returned to within grace is over since it went.

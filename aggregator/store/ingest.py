@@ -16,7 +16,7 @@ from aggregator.store import contents as content_store
 from aggregator.store import history, inventory, placements, report_entries, reports, sync
 from aggregator.store.columns import columns, signed
 from aggregator.store.contents import NewContent
-from aggregator.store.pool import Connection, Pool, answering
+from aggregator.store.pool import Connection, Pool, UnavailableError
 from aggregator.store.report_entries import FailureEntry, GoneEntry, ReportEntry
 from aggregator.store.reports import EntryKey
 from aggregator.store.roots import Roots
@@ -69,6 +69,25 @@ class Written(Struct, frozen=True):
     refused: tuple[bytes, ...] = ()
 
 
+# Another transaction is in the way, or one of the sessions is: the same again, or apart, will do.
+CONFLICTS = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.IntegrityConstraintViolationError,
+    TimeoutError,
+)
+# A value that asyncpg or Postgres will not take.
+FAULTS = (
+    asyncpg.DataError,
+    asyncpg.ProgramLimitExceededError,
+    asyncpg.CardinalityViolationError,
+    OverflowError,
+    ValueError,
+)
+
+
 class ConflictError(Exception):
     """Another transaction was in the way; the same again will do."""
 
@@ -84,14 +103,13 @@ async def write(pool: Pool, writes: Sequence[Write]) -> list[Written]:
     or, where the answer to the commit was lost, the same again changes nothing.
     """
     try:
-        with answering():
-            return await _write(pool, writes)
-    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
-        raise ConflictError(str(error)) from error
-    except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
+        return await _write(pool, writes)
+    except CONFLICTS as error:
+        raise ConflictError(str(error) or type(error).__name__) from error
+    except FAULTS as error:
         raise DataFaultError(str(error)) from error
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise ConflictError(str(error)) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise UnavailableError(f"Postgres does not answer: {error}") from error
 
 
 async def _write(pool: Pool, writes: Sequence[Write]) -> list[Written]:

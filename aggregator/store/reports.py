@@ -130,7 +130,7 @@ WITH target AS (
                 $7::bigint[])
          AS k (cluster_id, api_group, kind, namespace, name, sub_key, observed_at)
     JOIN report r USING (cluster_id, api_group, kind, namespace, name, sub_key)
-    WHERE r.state <> 'ABSENT'
+    WHERE r.state::text <> 'ABSENT'  -- as text, or the index by bucket is taken: all rows of a kind
 ),
 gone AS (
     SELECT t.*, t.state = 'LIVE' AND coalesce(s.running, false) AND NOT EXISTS (

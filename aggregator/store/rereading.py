@@ -67,6 +67,8 @@ UPDATE content SET reader = $2, os = $3, keyset_id = (SELECT id FROM keyset WHER
 WHERE id = $1
 """
 
+KEEP = "UPDATE content SET reader = $2 WHERE id = $1"
+
 TAKE_OVER_KEYSET = """
 UPDATE placement p SET keysets = n.keysets
 FROM (
@@ -89,6 +91,11 @@ async def outdated(pool: Pool, readers: dict[str, int], limit: int) -> list[int]
 async def lock(connection: Connection, content_id: int) -> asyncpg.Record | None:
     """Lock a content against being counted. Returns its row, None if it is gone."""
     return await connection.fetchrow(LOCK, content_id)
+
+
+async def keep(connection: Connection, content_id: int, reader: int) -> None:
+    """Leave what an older reader said, so that the content is not tried for ever."""
+    await connection.execute(KEEP, content_id, reader)
 
 
 async def replace(connection: Connection, content_id: int, new: NewContent) -> None:

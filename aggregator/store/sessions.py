@@ -12,8 +12,8 @@ from protocol.messages import Held, Hello, KindNews, Mode, Reason
 LOCK = """
 SELECT c.mode::text AS mode, c.uid, s.number, s.instance, s.last_seen_at,
        extract(epoch FROM s.last_seen_at + $2::float8 * interval '1 second' - now())::float8 AS left
-FROM cluster c JOIN agent_session s ON s.cluster_id = c.id
-WHERE c.id = $1 FOR UPDATE
+FROM agent_session s JOIN cluster c ON c.id = s.cluster_id
+WHERE s.cluster_id = $1 FOR NO KEY UPDATE
 """
 
 UID_TAKEN = "SELECT name FROM cluster WHERE uid = $1 AND id <> $2"
@@ -38,10 +38,16 @@ END = """
 UPDATE agent_session SET instance = '', last_seen_at = now() WHERE cluster_id = $1 AND number = $2
 """
 
+# In the order of ingest, or the two would deadlock.
 TOUCH = """
+WITH locked AS MATERIALIZED (
+    SELECT s.cluster_id FROM agent_session s
+    JOIN unnest($1::int[], $2::bigint[]) AS n (cluster_id, number)
+        ON s.cluster_id = n.cluster_id AND s.number = n.number
+    ORDER BY s.cluster_id FOR UPDATE OF s
+)
 UPDATE agent_session s SET last_seen_at = now()
-FROM unnest($1::int[], $2::bigint[]) AS n (cluster_id, number)
-WHERE s.cluster_id = n.cluster_id AND s.number = n.number
+FROM locked WHERE s.cluster_id = locked.cluster_id
 RETURNING s.cluster_id
 """
 
@@ -112,15 +118,16 @@ async def touch(
     pool: Pool, sessions: Sequence[tuple[int, int]], news: Sequence[tuple[int, KindNews]]
 ) -> set[int]:
     """Note that sessions (cluster, number) are alive. Returns the clusters whose number holds."""
-    rows = await pool.fetch(TOUCH, *columns(sessions, 2))
-    current = {row["cluster_id"] for row in rows}
-    fresh = [
-        (cluster_id, n.kind, n.newest_report_at, n.scanner)
-        for cluster_id, n in news
-        if cluster_id in current
-    ]
-    if fresh:
-        await pool.execute(sync.SET_NEWS, *columns(fresh, 4))
+    async with pool.acquire() as connection, connection.transaction():
+        rows = await connection.fetch(TOUCH, *columns(sessions, 2))
+        current = {row["cluster_id"] for row in rows}
+        fresh = sorted(
+            (cluster_id, n.kind, n.newest_report_at, n.scanner)
+            for cluster_id, n in news
+            if cluster_id in current
+        )
+        if fresh:  # under the locks of their sessions, as ingest writes them
+            await connection.execute(sync.SET_NEWS, *columns(fresh, 4))
     return current
 
 

@@ -13,6 +13,9 @@ from aggregator.store.columns import columns, signed, unsigned
 from aggregator.store.pool import Connection
 from protocol.messages import BUCKETS, NAMESPACES, NODES, WORKLOADS, Held, Key, KindSummary
 
+# A cluster that is being removed must not keep the others waiting.
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '3s'"
+
 LOCK_SESSIONS = """
 SELECT cluster_id, number,
        greatest(clock_timestamp(), last_change_at + interval '1 microsecond') AS at,
@@ -107,6 +110,7 @@ class Locked(Struct):
 
 async def lock_sessions(connection: Connection, clusters: Iterable[int]) -> dict[int, Locked]:
     """Lock the sessions of clusters, in the order of their ids."""
+    await connection.execute(LOCK_TIMEOUT)
     rows = await connection.fetch(LOCK_SESSIONS, sorted(clusters))
     return {row["cluster_id"]: Locked(**row) for row in rows}
 

@@ -379,6 +379,19 @@ async def test_resend(  # noqa: PLR0917 - fixtures
         await made.resend(POLICIES, [Key("default", "x")])
 
 
+async def test_a_read_that_failed_is_sent_later_though_nothing_has_changed(
+    fake: FakeKubernetes, api: Api, state: State, outlet: Outlet
+) -> None:
+    fake.serve(VULNERABILITY_REPORTS)
+    fake.put(vulnerability_report("r"))
+    async with watching(api, state, outlet) as made:
+        await eventually(lambda: synced(state, VULNERABILITIES))
+        outlet.changes.clear()
+        fake.fail("/vulnerabilityreports/r$", status=429, times=2)
+        await made.resend(VULNERABILITIES, [Key("default", "r")])
+        await eventually(lambda: [c.item.key.name for c in outlet.changes] == ["r"])
+
+
 async def test_resend_of_what_has_changed_meanwhile_sends_what_is_there_now(
     fake: FakeKubernetes, api: Api, state: State, outlet: Outlet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

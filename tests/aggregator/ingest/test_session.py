@@ -8,6 +8,7 @@ import pytest
 from aggregator.ingest import session as s
 from aggregator.store.ingest import Written
 from protocol import messages as m
+from tests.aggregator.store import fleet
 
 KEY = m.Key("ns", "name")
 KIND = "example.io/Kind"
@@ -211,3 +212,52 @@ def test_contents_under_way_are_not_wanted_again() -> None:
     first = run(under_test, m.Offer(names=(name, name)), set())
 
     assert first[-1] == s.Send(m.Want(names=(name,)))
+
+
+def test_more_bytes_than_the_credits_allow_end_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s, "PENDING_BYTES", 10)
+    under_test = session()
+    run(under_test, delete(1, "a"))
+
+    assert "credits" in goodbye(run(under_test, delete(2, "b"))).message
+
+
+def test_contents_are_written_before_too_many_gather(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s, "PENDING_FINDINGS", 0)
+    found = fleet.content("CVE-1")
+    content = m.Content(found.name, found.kind, 1, 4, b"")
+
+    effects = run(session(), m.Contents(seq=1, contents=(content,)), found)
+
+    assert isinstance(effects[-1], s.Settle)
+
+
+def test_what_is_over_quota_is_tried_again_by_the_next_session() -> None:
+    under_test = session()
+    item = fleet.report(fleet.content("CVE-1"))
+    assert isinstance(item.body, m.Report)
+    under_test.refuse_content(item.body.content, s.OVER_QUOTA)
+
+    run(under_test, m.Upsert(seq=1, kind=KIND, items=(item,)))
+
+    failed = under_test.take(9, 9).upserts[KIND, item.key]
+    assert isinstance(failed.body, m.Failure)
+    assert failed.fingerprint != item.fingerprint
+
+
+def test_a_session_of_endless_refusals_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s, "REFUSED_CONTENTS", 1)
+    under_test = session()
+    for number in range(2):
+        under_test.refuse_content(bytes([number]), "why")
+
+    said = goodbye(run(under_test, delete(1, "a")))
+
+    assert (said.reason, said.retry_after) == (m.Reason.BUSY, s.REFUSED_RETRY)
+
+
+@pytest.mark.parametrize("kind", ["/Kind", "Kind", "group/"])
+def test_kinds_without_a_group_or_name_end_the_session(kind: str) -> None:
+    item = m.Item(KEY, 1, 1, m.Failure("why", None))
+
+    assert goodbye(run(session(), m.Upsert(seq=1, kind=kind, items=(item,)))).seq == 1

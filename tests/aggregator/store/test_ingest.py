@@ -2,10 +2,10 @@
 
 import pytest
 
-from aggregator.store import ingest, sync
+from aggregator.store import ingest, reports, sessions, sync
 from aggregator.store.ingest import Write, write
 from aggregator.store.pool import Pool
-from protocol.messages import KindState, KindSummary
+from protocol.messages import KindNews, KindState, KindSummary
 from tests.aggregator.store.fleet import KIND, add_cluster, content, report, workload
 from tests.aggregator.store.recount import assert_counts_equal_a_recount
 
@@ -235,3 +235,71 @@ async def test_a_flood_of_rules_meets_its_limit_and_harms_no_other(
     assert await pool.fetchval("SELECT count(*) FROM rule") == 3
     assert await pool.fetchval("SELECT string_agg(name, ',') FROM report") == "known"
     await assert_counts_equal_a_recount(pool)
+
+
+async def test_a_format_that_came_without_news_does_not_swallow_the_next_news(pool: Pool) -> None:
+    cluster = await add_cluster(pool)
+    contents = (
+        content("CVE-1"),
+        content("CVE-1", format_version=2),
+        content("CVE-1", "CVE-2", format_version=2),
+    )
+    for found in contents:
+        item = report(found)
+        upserts = {(KIND, item.key): item}
+        await write(
+            pool, [Write(cluster_id=cluster, session=1, contents=(found,), upserts=upserts)]
+        )
+
+    assert await pool.fetchval("SELECT count(*) FROM transition") == 2
+
+
+async def test_deletes_do_not_read_all_reports_of_a_kind(pool: Pool) -> None:
+    """Postgres's choice without statistics was a join by kind: each key against each row."""
+    cluster = await add_cluster(pool)
+    found = content("CVE-1")
+    items = [report(found, f"r{number}") for number in range(3_000)]
+    upserts = {(KIND, item.key): item for item in items}
+    await write(pool, [Write(cluster_id=cluster, session=1, contents=(found,), upserts=upserts)])
+    keys = reports.key_columns(
+        [
+            reports.EntryKey(cluster, *sync.split_kind(KIND), item.key.namespace, item.key.name, "")
+            for item in items[:1_000]
+        ]
+    )
+    at = await pool.fetchval("SELECT now()")
+    async with pool.acquire() as connection, connection.transaction():
+        [plan] = await connection.fetchrow(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {reports.REMOVE}", *keys, [1] * 1_000, at
+        ) or [None]
+
+    assert "report_bucket" not in str(plan)
+
+
+async def test_a_cluster_that_is_locked_is_a_conflict_not_an_outage(pool: Pool) -> None:
+    cluster = await add_cluster(pool)
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("SELECT FROM agent_session FOR UPDATE")
+        with pytest.raises(ingest.ConflictError):
+            await write(pool, [Write(cluster_id=cluster, session=1)])
+
+
+async def test_a_value_that_the_driver_cannot_encode_is_a_fault(pool: Pool) -> None:
+    cluster = await add_cluster(pool)
+    found = content("CVE-1")
+    item = report(found, observed_at=2**70)
+    upserts = {(KIND, item.key): item}
+    skewed = Write(cluster_id=cluster, session=1, skew=2**80, contents=(found,), upserts=upserts)
+
+    with pytest.raises(ingest.DataFaultError):
+        await write(pool, [skewed])
+
+
+async def test_sessions_are_touched_only_by_their_number(pool: Pool) -> None:
+    one, two = await add_cluster(pool, "one"), await add_cluster(pool, "two")
+
+    current = await sessions.touch(pool, [(two, 1), (one, 7)], [(two, KindNews(KIND, 5, "Trivy"))])
+
+    assert current == {two}
+    seen = await pool.fetch("SELECT cluster_id FROM agent_session WHERE last_seen_at IS NOT NULL")
+    assert [row[0] for row in seen] == [two]
