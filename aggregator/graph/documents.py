@@ -22,6 +22,7 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_variable_values
 from msgspec import Struct
 
+from aggregator.graph.advice import advise
 from aggregator.graph.arguments import check_values
 from aggregator.graph.errors import (
     BAD_INPUT,
@@ -125,7 +126,9 @@ class Documents:
             limit = "token limit" in error.message.lower() or "exceeded" in error.message.lower()
             raise told(error, LIMIT_EXCEEDED if limit else PARSE_FAILED) from None
         if errors:
-            raise InvalidError([told(error, VALIDATION_FAILED) for error in errors[:MAX_ERRORS]])
+            raise InvalidError(
+                [told(error, VALIDATION_FAILED, self._schema) for error in errors[:MAX_ERRORS]]
+            )
         operations: dict[str | None, OperationDefinitionNode] = {}
         fragments = {}
         for definition in node.definitions:
@@ -149,16 +152,18 @@ class Documents:
             self._schema, operation.variable_definitions, dict(given), max_errors=MAX_ERRORS
         )
         if isinstance(values, list):
-            raise InvalidError([told(error, BAD_INPUT) for error in values[:MAX_ERRORS]])
+            raise InvalidError(
+                [told(error, BAD_INPUT, self._schema) for error in values[:MAX_ERRORS]]
+            )
         return values
 
 
-def told(error: GraphQLError, code: str) -> GraphError:
-    """Return graphql-core's error as one of ours."""
+def told(error: GraphQLError, code: str, schema: GraphQLSchema | None = None) -> GraphError:
+    """Return graphql-core's error as one of ours; with a schema it says what is allowed."""
     locations: Sequence[Any] = error.locations or ()
     return GraphError(
         code,
-        error.message,
+        error.message if schema is None else advise(schema, error.message),
         path=error.path,
         locations=[(location.line, location.column) for location in locations],
     )
