@@ -36,6 +36,11 @@ _PATTERNS = tuple(
         r"(?P<keep>\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)",
         # password=…, --token …, "secret": "…"
         rf"(?i)(?P<keep>\b[\w.-]*{_NAME}\s*=\s*[\"']?)[^\s\"',;&]+",
+        # password: …, as YAML has it; "token: …" and "secret: …" are too often plain words
+        (
+            r"(?i)(?P<keep>\b[\w.-]*(?:pass(?:word|wd|phrase)|(?:api|access|secret|private)[_-]?key)"
+            r"\s*:\s+[\"']?)(?!\[)[^\s\"',;&]{6,}"
+        ),
         rf"(?i)(?P<keep>--[\w-]*{_NAME}\s+[\"']?)[^\s\"'-][^\s\"']*",
         rf"(?i)(?P<keep>\"[\w.-]*{_NAME}\"\s*:\s*\")[^\"]+(?=\")",
     )

@@ -21,6 +21,8 @@ TOKEN = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9"
         ("mysql -u root --password hunter2 db", "hunter2"),
         ("DB_PASSWORD=hunter2 ./run", "hunter2"),
         ('{"apiKey": "hunter2"}', "hunter2"),
+        ("env password: hunter2secret set", "hunter2secret"),
+        ('api_key: "hunter2secret"', "hunter2secret"),
         ("postgres://app:hunter2@db:5432/x", "hunter2"),
         ("Authorization: Bearer hunter2hunter2", "hunter2hunter2"),
         ("curl -H 'Authorization: Basic aHVudGVyMg=='", "aHVudGVyMg"),
@@ -44,6 +46,7 @@ def test_secrets_are_replaced(text: str, secret: str) -> None:
         "image ghcr.io/org/app@sha256:" + "ab" * 32 + " is not signed",
         "see https://kyverno.io/policies/ for the policy",
         "user admin@example.com may not list secrets",
+        "The label token: required is missing; a secret: name is not one",
         "privileged: true, hostNetwork: true",
     ],
 )
