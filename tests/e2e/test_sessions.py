@@ -4,7 +4,8 @@ import hashlib
 from collections import Counter, deque
 from typing import Any
 
-from hypothesis import settings
+import pytest
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -344,3 +345,16 @@ class Sessions(RuleBasedStateMachine):
 
 TestSessions = Sessions.TestCase
 TestSessions.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+
+
+class LongSessions(Sessions):
+    """The same, for `make soak`."""
+
+
+TestLongSessions = pytest.mark.soak(pytest.mark.timeout(3600)(LongSessions.TestCase))
+TestLongSessions.settings = settings(
+    max_examples=5_000,
+    stateful_step_count=100,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)

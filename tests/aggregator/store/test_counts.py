@@ -172,6 +172,20 @@ def test_counts_equal_a_recount_after_anything(
     run_apart(play(server, groups))
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@settings(
+    max_examples=1_000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(groups=st.lists(st.lists(steps, min_size=1, max_size=12), min_size=1, max_size=20))
+def test_counts_equal_a_recount_after_anything_for_long(
+    server: EmbeddedPostgres, groups: list[list[Step]]
+) -> None:
+    run_apart(play(server, groups))
+
+
 async def play(server: EmbeddedPostgres, groups: list[list[Step]]) -> None:
     admin = await asyncpg.connect(server.dsn())
     await admin.execute("DROP DATABASE IF EXISTS counts WITH (FORCE)")
