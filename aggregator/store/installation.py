@@ -113,8 +113,7 @@ def _copied(package: Path) -> Path:
     name = hashlib.sha256(f"{package}:{version}".encode()).hexdigest()[:12]
     target = ROOT_HOME / f"postgres-{name}"
     if not target.exists():
-        ROOT_HOME.mkdir(parents=True, exist_ok=True)
-        ROOT_HOME.chmod(OPEN_FOLDER)
+        _make_open(ROOT_HOME)
         partial = Path(tempfile.mkdtemp(prefix="postgres-", dir=ROOT_HOME))
         try:
             for source in (package, package.with_name(LIBRARIES)):
@@ -128,6 +127,13 @@ def _copied(package: Path) -> Path:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return target / package.name
+
+
+def _make_open(folder: Path) -> None:
+    """Make a folder, and what it lies in, passable for everyone, whatever the umask is."""
+    for missing in [one for one in (*reversed(folder.parents), folder) if not one.exists()]:
+        missing.mkdir(exist_ok=True)
+        missing.chmod(OPEN_FOLDER)
 
 
 def _open_to_all(folder: Path) -> None:

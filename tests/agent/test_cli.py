@@ -23,6 +23,7 @@ class Sent(Struct):
     """In place of a push's outcome."""
 
     failures: list[str]
+    repeated: tuple[str, ...] = ()
     summary: str = "2 sent, 1 unchanged, 0 failed"
 
 
