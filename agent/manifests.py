@@ -30,13 +30,18 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def read(paths: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (where it came from, object) for every object. Raises `ManifestError`."""
+def read(
+    paths: Iterable[str], *, listed: set[tuple[str, str]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (where it came from, object) for every object. Raises `ManifestError`.
+
+    `listed` gathers apiVersion and kind of typed Lists: one without items says that there are none.
+    """
     for path in paths:
         for file in _files(path):
             where = "standard input" if file == STDIN else file
             for document in _documents(file, where):
-                yield from _objects(document, where, DEPTH)
+                yield from _objects(document, where, DEPTH, listed)
 
 
 def _files(path: str) -> Iterator[str]:
@@ -100,12 +105,14 @@ def _flow(text: str, where: str, error: Exception) -> Iterator[Any]:
         raise ManifestError(f"{where}: not JSON: {error}") from error
 
 
-def _objects(document: Any, where: str, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:
+def _objects(
+    document: Any, where: str, depth: int, listed: set[tuple[str, str]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     if document is None:
         return
     if isinstance(document, list):
         for item in document:
-            yield from _objects(item, where, depth)
+            yield from _objects(item, where, depth, listed)
         return
     if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
         raise ManifestError(f"{where}: holds something that is not a Kubernetes object")
@@ -113,8 +120,9 @@ def _objects(document: Any, where: str, depth: int) -> Iterator[tuple[str, dict[
     if document["kind"].endswith("List") and isinstance(items, list):
         if depth == 0:
             raise ManifestError(f"{where}: Lists more than {DEPTH} deep")
+        listed.add((str(document.get("apiVersion", "")), document["kind"].removesuffix("List")))
         for item in items:
-            yield from _objects(_with_type(item, document), where, depth - 1)
+            yield from _objects(_with_type(item, document), where, depth - 1, listed)
         return
     yield where, document
 

@@ -77,6 +77,7 @@ class Input:
     def __init__(self) -> None:
         self.state = State()
         self.uplink: Uplink | None = None
+        self.failures_sent = 0
         self.ignored = 0
         self.repeated: list[str] = []  # objects of which a later one took the place
         self._objects: dict[str, dict[Place, tuple[bytes, str]]] = {}  # with what is wrong
@@ -90,6 +91,8 @@ class Input:
         entry = (change.kind, change.item.key)
         if isinstance(change.item.body, m.Failure):
             self.failed[entry] = change.item.body.reason
+            if self.uplink is not None and self.uplink.connected:
+                self.failures_sent += 1
         else:
             self.failed.pop(entry, None)
         if self.uplink is not None:
@@ -107,8 +110,12 @@ class Input:
 
     async def load(self, paths: Iterable[str]) -> None:
         """Read every file. Raises `manifests.ManifestError`."""
-        for where, found in manifests.read(paths):
+        listed: set[tuple[str, str]] = set()
+        for where, found in manifests.read(paths, listed=listed):
             await self._put(where, found)
+        for api_version, kind in listed:
+            if (api_version.rpartition("/")[0], kind) in registry.kinds():
+                self.state.kind(f"{api_version.rpartition('/')[0]}/{kind}")
         while self._inventory.touched:  # a later report may supersede an earlier one
             touched, self._inventory.touched = self._inventory.touched, set()
             for kind, place in list(self._reports.subjects.changed(touched)):
@@ -236,9 +243,10 @@ async def _until_committed(uplink: Uplink, client: aiohttp.ClientSession) -> Non
 def _outcome(given: Input, uplink: Uplink) -> Outcome:
     failed = given.failed | uplink.rejected
     total = sum(kind.count for kind in given.state.kinds.values())
+    sent = max(0, uplink.sent - given.failures_sent - len(uplink.rejected))
     return Outcome(
-        sent=uplink.sent,
-        unchanged=max(0, total - uplink.sent),
+        sent=sent,
+        unchanged=max(0, total - sent - len(failed)),
         ignored=given.ignored,
         repeated=tuple(given.repeated),
         failed=tuple((kind, key, reason) for (kind, key), reason in failed.items()),

@@ -12,7 +12,7 @@ from agent.manifests import ManifestError, read
 
 
 def objects(*paths: Path | str) -> list[dict[str, Any]]:
-    return [found for _, found in read(map(str, paths))]
+    return [found for _, found in read(map(str, paths), listed=set())]
 
 
 def names(*paths: Path | str) -> list[str]:
@@ -48,6 +48,15 @@ def test_items_of_a_typed_list_get_its_type(tmp_path: Path) -> None:
 
     [found] = objects(file)
     assert (found["apiVersion"], found["kind"]) == ("v1", "Pod")
+
+
+def test_typed_lists_name_their_kind_even_when_empty(tmp_path: Path) -> None:
+    file = tmp_path / "list.json"
+    file.write_text(json.dumps({"apiVersion": "g/v1", "kind": "ReportList", "items": []}))
+    listed: set[tuple[str, str]] = set()
+
+    assert list(read([str(file)], listed=listed)) == []
+    assert listed == {("g/v1", "Report")}
 
 
 def test_folders_are_read_in_order_and_other_files_left_alone(tmp_path: Path) -> None:

@@ -59,6 +59,40 @@ async def test_what_is_no_longer_pushed_goes_unless_added(
     await assert_counts_equal_a_recount(aggregator.pool)
 
 
+async def test_an_empty_list_of_a_kind_says_that_there_are_none(
+    aggregator: Aggregator, tmp_path: Path
+) -> None:
+    one, none = tmp_path / "one.yaml", tmp_path / "none.yaml"
+    one.write_text(REPORT.format(name="one"))
+    none.write_text(
+        "{apiVersion: aquasecurity.github.io/v1alpha1, kind: VulnerabilityReportList, items: []}"
+    )
+    await aggregator.push("dev", one)
+
+    outcome = await aggregator.push("dev", none)
+
+    assert (outcome.sent, outcome.unchanged) == (0, 0)
+    assert await aggregator.pool.fetchval("SELECT count(*) FROM report") == 0
+
+
+async def test_what_failed_and_what_came_twice_is_said(
+    aggregator: Aggregator, tmp_path: Path
+) -> None:
+    good, again, bad = tmp_path / "a.yaml", tmp_path / "b.yaml", tmp_path / "c.yaml"
+    good.write_text(REPORT.format(name="one"))
+    again.write_text(REPORT.format(name="one"))
+    bad.write_text(REPORT.format(name="two").replace("severity: CRITICAL", "severity: 7"))
+
+    first = await aggregator.push("dev", tmp_path)
+    second = await aggregator.push("dev", tmp_path)
+
+    assert (first.sent, first.unchanged, len(first.failed)) == (1, 0, 1)
+    assert (second.sent, second.unchanged, len(second.failed)) == (0, 1, 1)
+    assert first.repeated == (f"VulnerabilityReport shop/one: again in {again}",)
+    assert "severity: expected text, found number" in first.failures[0]
+    assert await aggregator.pool.fetchval("SELECT count(*) FROM failed_report") == 1
+
+
 REPORT = """
 apiVersion: aquasecurity.github.io/v1alpha1
 kind: VulnerabilityReport
