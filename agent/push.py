@@ -22,8 +22,8 @@ from agent import manifests
 from agent.backoff import Backoff
 from agent.entries import Writer
 from agent.inventory import Inventory
-from agent.reflector import Resource
 from agent.reports import Reports, Watched
+from agent.resource import Resource
 from agent.session import ProtocolError
 from agent.settings import FatalError, Settings
 from agent.state import Change, Place, State

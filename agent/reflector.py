@@ -22,15 +22,13 @@ What the API was seen to do, and what follows:
 import asyncio
 import contextlib
 import logging
-import sys
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
 from random import random
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
+from agent import wire
 from agent.backoff import Backoff
 from agent.kubernetes import (
     ApiError,
@@ -38,11 +36,10 @@ from agent.kubernetes import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
-    Query,
-    Status,
     TooLargeError,
     UnavailableError,
 )
+from agent.resource import Resource, Sink, Source
 from agent.skim import Oversize, Skim, lines
 from agent.state import Place
 from protocol.messages import KindState
@@ -62,127 +59,8 @@ SHORT_SECONDS = 1.0  # a watch that ends so soon without news counts as a failur
 FAILURES_SHOWN = 2  # failures in a row before the resource counts as in error
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
-METADATA_ONLY = "application/json;as={};g=meta.k8s.io;v=v1,application/json"
 
 log = logging.getLogger(__name__)
-
-
-class Resource(Struct, frozen=True):
-    """What to list. `metadata_only` asks the server for no more than each object's metadata."""
-
-    group: str
-    version: str
-    plural: str
-    metadata_only: bool = False
-
-    @property
-    def path(self) -> str:
-        """Of all objects in all namespaces."""
-        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        return f"{root}/{self.plural}"
-
-    def object_path(self, place: Place) -> str:
-        """Of one object."""
-        namespace, name = place
-        if not namespace:
-            return f"{self.path}/{name}"
-        head, _, plural = self.path.rpartition("/")
-        return f"{head}/namespaces/{namespace}/{plural}/{name}"
-
-    def accept(self, what: str) -> str:
-        """The Accept header for "PartialObjectMetadata" or "PartialObjectMetadataList"."""
-        return METADATA_ONLY.format(what) if self.metadata_only else "application/json"
-
-    def __str__(self) -> str:
-        return f"{self.plural}.{self.group}" if self.group else self.plural
-
-
-class Sink(Protocol):
-    """What a reflector feeds."""
-
-    def known(self) -> Iterable[Place]:
-        """Objects that a list has to confirm."""
-
-    async def put(self, place: Place, raw: bytes | Raw) -> None:
-        """Take an object as it is now. What this raises is the sink's fault, not the object's."""
-
-    async def unreadable(self, place: Place, reason: str, size: int) -> None:
-        """Take note of an object that is there and was not read."""
-
-    async def gone(self, place: Place) -> None:
-        """Forget an object."""
-
-    async def settled(self, state: KindState, message: str) -> None:
-        """Take note of how the resource stands; may repeat."""
-
-
-class Source(Protocol):
-    """What a reflector needs of `agent.kubernetes.Api`."""
-
-    async def get(
-        self, path: str, *, query: Query | None = None, accept: str = ..., limit: int = ...
-    ) -> bytes:
-        """Read a whole answer."""
-
-    def stream(
-        self, path: str, *, query: Query | None = None, accept: str = ...
-    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Read an answer as it comes."""
-
-
-class _Event(Struct, frozen=True):
-    type: str
-    object: Raw
-
-
-class _Metadata(Struct, frozen=True):
-    name: str = ""
-    namespace: str | None = None
-    resourceVersion: str = ""  # noqa: N815 - as on the wire
-
-
-class _Head(Struct, frozen=True):
-    metadata: _Metadata
-
-    @property
-    def place(self) -> Place:
-        # Of the namespace there is one text for all: places are what is held for ever.
-        return (sys.intern(self.metadata.namespace or ""), self.metadata.name)
-
-
-class _Mark(Struct, frozen=True):
-    annotations: dict[str, str] | None = None
-
-
-class _Bookmark(Struct, frozen=True):
-    metadata: _Mark
-
-
-class _PageMetadata(Struct, frozen=True):
-    resourceVersion: str = ""  # noqa: N815 - as on the wire
-    proceed: str | None = msgspec.field(default=None, name="continue")
-
-
-class _Page(Struct):
-    metadata: _PageMetadata
-    items: list[Raw] | None = None
-    size: int = 0
-
-
-_decode_event = msgspec.json.Decoder(_Event).decode
-_decode_head = msgspec.json.Decoder(_Head).decode
-_decode_bookmark = msgspec.json.Decoder(_Bookmark).decode
-_decode_status = msgspec.json.Decoder(Status).decode
-_decode_page = msgspec.json.Decoder(_Page).decode
-
-_NOT_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
-_IDENTITY = (("metadata", "name"), ("metadata", "namespace"), ("metadata", "resourceVersion"))
-_IN_EVENT = (("type",), *(("object", *path) for path in _IDENTITY))
-_IN_PAGE = (
-    ("metadata", "continue"),
-    ("metadata", "resourceVersion"),
-    *(("items", "[]", *path) for path in _IDENTITY),
-)
 
 
 class _NamelessError(ExpiredError):
@@ -313,22 +191,22 @@ class Reflector:
         heard_at = clock()
         async with self._api.stream(self.resource.path, query=query, accept=accept) as chunks:
             silence = _silence_ends(chunks, INITIAL_SILENCE_SECONDS)
-            async for line in lines(silence, limit=MAX_OBJECT_BYTES, wanted=_IN_EVENT):
+            async for line in lines(silence, limit=MAX_OBJECT_BYTES, wanted=wire.IN_EVENT):
                 event = self._decode(line)
                 heard_at = clock()
                 if isinstance(event, Skim):
                     unseen.discard(await self._skimmed(event, "object"))
                 elif event.type == "BOOKMARK":
-                    marks = _decode_bookmark(event.object).metadata.annotations or {}
+                    marks = wire.decode_bookmark(event.object).metadata.annotations or {}
                     if marks.get(INITIAL_EVENTS_END) == "true":
-                        return _decode_head(event.object).metadata.resourceVersion
+                        return wire.decode_head(event.object).metadata.resourceVersion
                 elif event.type == "ERROR":
-                    error = _decode_status(event.object).error(f"list {self.resource}")
+                    error = wire.decode_status(event.object).error(f"list {self.resource}")
                     if isinstance(error, UnavailableError | InvalidError):
                         raise _NotStreamedError(str(error), ever=True) from error
                     raise error
                 else:
-                    head = _head(event.object)
+                    head = wire.head(event.object)
                     if isinstance(head, Skim):
                         unseen.discard(await self._skimmed(head, ""))
                     else:
@@ -358,7 +236,7 @@ class Reflector:
                 version = version or page.text("metadata", "resourceVersion")
             else:
                 for raw in page.items or ():
-                    head = _head(raw)
+                    head = wire.head(raw)
                     if isinstance(head, Skim):
                         unseen.discard(await self._skimmed(head, ""))
                         continue
@@ -372,7 +250,7 @@ class Reflector:
                 return version
             del page
 
-    async def _page(self, query: dict[str, str]) -> _Page | Skim:
+    async def _page(self, query: dict[str, str]) -> wire.Page | Skim:
         """Read a page. One of many items that is too large or broken is `TooLargeError`: ask for less."""
         alone = query["limit"] == "1"
         limit = MAX_OBJECT_BYTES if alone else PAGE_BYTES
@@ -384,7 +262,7 @@ class Reflector:
                 held, skim = bytearray(), None
                 async for chunk in _silence_ends(chunks, SILENCE_SECONDS):
                     if skim is None and len(held) + len(chunk) > limit:
-                        skim = Skim(_IN_PAGE)
+                        skim = Skim(wire.IN_PAGE)
                         skim.feed(bytes(held))
                         held.clear()
                     if skim is not None:
@@ -396,11 +274,11 @@ class Reflector:
                     return _complete(skim, f"list {self.resource}")
                 body = bytes(held)
         try:
-            page = _decode_page(body)
-        except _NOT_JSON as exc:
+            page = wire.decode_page(body)
+        except wire.NOT_JSON as exc:
             if not alone:
                 raise TooLargeError(f"list {self.resource}: {exc}") from exc
-            skim = Skim(_IN_PAGE)
+            skim = Skim(wire.IN_PAGE)
             skim.feed(body)
             return _complete(skim, f"list {self.resource}")
         page.size = len(body)
@@ -425,7 +303,7 @@ class Reflector:
             if not self._synced:
                 await self._settle(KindState.SYNCED, "")
             alive = _silence_ends(chunks, seconds + SILENCE_SECONDS)
-            async for line in lines(alive, limit=MAX_OBJECT_BYTES, wanted=_IN_EVENT):
+            async for line in lines(alive, limit=MAX_OBJECT_BYTES, wanted=wire.IN_EVENT):
                 await self._event(line)
                 self._heard_at = clock()
                 heard = True
@@ -442,8 +320,8 @@ class Reflector:
             await self._skimmed(event, "object")
             return
         if event.type == "ERROR":
-            raise _decode_status(event.object).error(f"watch {self.resource}")
-        head = _head(event.object)
+            raise wire.decode_status(event.object).error(f"watch {self.resource}")
+        head = wire.head(event.object)
         if isinstance(head, Skim):
             await self._skimmed(head, "", deleted=event.type == "DELETED")
             return
@@ -451,13 +329,13 @@ class Reflector:
             await self._deliver(event.type, head.place, event.object)
         self._version = head.metadata.resourceVersion or self._version
 
-    def _decode(self, line: bytes | Oversize) -> _Event | Skim:
+    def _decode(self, line: bytes | Oversize) -> wire.Event | Skim:
         if isinstance(line, Oversize):
             return line.skim
         try:
-            return _decode_event(line)
-        except _NOT_JSON:
-            skim = Skim(_IN_EVENT)
+            return wire.decode_event(line)
+        except wire.NOT_JSON:
+            skim = Skim(wire.IN_EVENT)
             skim.feed(line)
             return skim
 
@@ -493,16 +371,6 @@ class Reflector:
                 skim.text(*path, "metadata", "resourceVersion") or self._version
             )
         return place
-
-
-def _head(raw: Raw) -> _Head | Skim:
-    try:
-        head = _decode_head(raw)
-    except _NOT_JSON:
-        skim = Skim(_IDENTITY)
-        skim.feed(bytes(raw))
-        return skim
-    return head
 
 
 def _complete(skim: Skim, attempt: str) -> Skim:

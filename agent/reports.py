@@ -20,7 +20,7 @@ from msgspec import Raw, Struct
 from agent import redact
 from agent.entries import Writer, Written
 from agent.inventory import Inventory, canonical
-from agent.reflector import Resource
+from agent.resource import Resource
 from agent.state import Payload, Place
 from agent.subjects import Held, Subjects
 from protocol import content

@@ -15,8 +15,8 @@ from msgspec import Raw, Struct
 
 from agent.kubernetes import ApiError, NotFoundError, TooLargeError
 from agent.reflector import MAX_OBJECT_BYTES
-from agent.reflector import Source as Api
 from agent.reports import Reports, Watched
+from agent.resource import Source as Api
 from agent.state import Place
 from protocol.messages import Key, Object
 

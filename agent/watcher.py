@@ -21,9 +21,10 @@ from agent.discovery import POLL_SECONDS, Discoverer, Discovery
 from agent.entries import Writer
 from agent.inventory import Inventory
 from agent.kubernetes import Api, ApiError, UnavailableError
-from agent.reflector import Lists, Reflector, Resource
+from agent.reflector import Lists, Reflector
 from agent.reports import Reports, ReportSink, Watched
 from agent.rereads import Rereads
+from agent.resource import Resource
 from agent.state import Outlet, State
 from agent.workloads import WATCHED, WatchedSink, Workloads
 from protocol.messages import NAMESPACES, NODES, WORKLOADS, Key, KindState

@@ -14,7 +14,7 @@ from msgspec import MsgspecError, Raw, Struct
 from agent import trim
 from agent.entries import Writer
 from agent.inventory import Inventory, object_at
-from agent.reflector import Resource
+from agent.resource import Resource
 from agent.state import Place
 from protocol.messages import (
     NAMESPACES,

@@ -147,7 +147,11 @@ def app() -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.pool = await open_pool(
-            os.environ["DATABASE_URL"], size=8, statement_timeout=10, application="bench"
+            os.environ["DATABASE_URL"],
+            size=8,
+            statement_timeout=10,
+            application="bench",
+            stateless=True,  # as the aggregator's own
         )
         app.state.graphql = GraphQL(app.state.pool, cursor_key=b"k" * 32)
         yield

@@ -21,7 +21,7 @@ MODULE_LINES_MAX = 400
 TEST_LINES_MAX = 800
 FUNCTION_LINES_MAX = 70
 # Longer than that today, each with its length then: they may shrink, not grow, and none is added.
-LONG_MODULES: dict[str, int] = {"agent/reflector.py": 525}
+LONG_MODULES: dict[str, int] = {}
 LONG_FUNCTIONS: dict[str, int] = {}
 # Spelled apart, or this file would be the first to break its own rule.
 LEFTOVER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")

@@ -26,8 +26,8 @@ from agent.reflector import (
     WATCH_SECONDS,
     Lists,
     Reflector,
-    Resource,
 )
+from agent.resource import Resource
 from protocol.messages import KindState
 from tests.agent.conftest import RecordingSink
 

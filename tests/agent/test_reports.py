@@ -9,8 +9,8 @@ import pytest
 
 from agent.entries import Writer
 from agent.inventory import Inventory
-from agent.reflector import Resource
 from agent.reports import Reports, ReportSink, Watched
+from agent.resource import Resource
 from agent.state import State
 from protocol import content
 from protocol.messages import Failure, Image, Key, KindState, Object, Report
