@@ -8,7 +8,7 @@ Times are milliseconds since 1970, UTC. Names of contents are 32 bytes. Fingerpr
 64-bit numbers, 0 is never one.
 """
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 import msgspec
 from msgspec import Struct
@@ -148,6 +148,49 @@ class Item(Struct, frozen=True, array_like=True):
     body: Body
 
 
+class Priority(IntEnum):
+    """Falco's priorities; the lower the graver."""
+
+    EMERGENCY = 0
+    ALERT = 1
+    CRITICAL = 2
+    ERROR = 3
+    WARNING = 4
+    NOTICE = 5
+    INFORMATIONAL = 6
+    DEBUG = 7
+
+
+class Event(Struct, frozen=True, array_like=True):
+    """One runtime event. Texts that it does not have are ""."""
+
+    time: int | None  # nanoseconds since 1970 by the event's own word
+    received_at: int  # by the agent's clock
+    rule: str
+    priority: Priority
+    source: str
+    output: str
+    hostname: str
+    tags: tuple[str, ...]
+    namespace: str
+    pod: str
+    container: str
+    subject: Object | None  # the workload that the pod belongs to, or what the event is about
+    image: Image | None
+    fields: str  # a JSON object
+
+
+class GapRecord(Struct, frozen=True, array_like=True):
+    """Events that are known to be missing. A gap that grows is sent again under its key."""
+
+    key: str  # names it within the spool's epoch
+    reason: str
+    started_at: int | None  # every missing event lies between these two, where they are known
+    ended_at: int | None
+    events: int | None  # None where nobody knows how many
+    priorities: dict[str, int] = {}  # how many of which, where known
+
+
 class Content(Struct, frozen=True, array_like=True):
     """A content, zstd-compressed; `size` is that of the canonical bytes."""
 
@@ -175,7 +218,7 @@ class Credits(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     context: int = 0
     contents: int = 0
-    events: int = 0
+    events: int = 0  # unpacked: an event weighs a tenth of itself on the wire
 
 
 class Held(Struct, frozen=True, array_like=True):
@@ -219,7 +262,7 @@ class Welcome(Frame, tag="welcome", frozen=True, kw_only=True):
     credits: Credits
     clock: int
     held: tuple[Held, ...] = ()
-    resume: int | None = None  # the event offset to go on from
+    resume: int | None = None  # the offset to go on from; None where the spool's epoch is new here
 
 
 class KindSummary(Struct, frozen=True, array_like=True):
@@ -338,6 +381,31 @@ class Ack(Frame, tag="ack", frozen=True, kw_only=True):
     credits: Credits = Credits()
 
 
+class Events(Frame, tag="events", frozen=True, kw_only=True):
+    """Runtime events of one spool, in the order of their offsets. `Stored` answers."""
+
+    epoch: str
+    offsets: tuple[int, ...]  # rising; what is left out is in a gap
+    size: int  # bytes of the body unpacked
+    body: bytes  # zstd of the msgpack array of `Event`, one an offset
+
+
+class Gaps(Frame, tag="gaps", frozen=True, kw_only=True):
+    """Gaps that are new or have grown. `Stored` answers."""
+
+    epoch: str
+    gaps: tuple[GapRecord, ...]
+
+
+class Stored(Frame, tag="stored", frozen=True, kw_only=True):
+    """Committed: every event below the offset `next`, and these gaps; the credits are given back."""
+
+    epoch: str
+    next: int | None = None
+    gaps: tuple[tuple[str, int | None], ...] = ()  # key and events
+    credits: Credits = Credits()
+
+
 class KindNews(Struct, frozen=True, array_like=True):
     """The freshness of a kind."""
 
@@ -365,10 +433,25 @@ class Goodbye(Frame, tag="goodbye", frozen=True, kw_only=True):
 
 
 FromAgent = (
-    Hello | Summary | Buckets | Entries | Offer | Contents | Upsert | Delete | Heartbeat | Goodbye
+    Hello
+    | Summary
+    | Buckets
+    | Entries
+    | Offer
+    | Contents
+    | Upsert
+    | Delete
+    | Events
+    | Gaps
+    | Heartbeat
+    | Goodbye
 )
-FromAggregator = Welcome | Compare | Descend | Missing | Want | Reject | Ack | Heartbeat | Goodbye
+FromAggregator = (
+    Welcome | Compare | Descend | Missing | Want | Reject | Ack | Stored | Heartbeat | Goodbye
+)
 
 encode = msgspec.msgpack.Encoder(order="deterministic").encode
+decode_events = msgspec.msgpack.Decoder(tuple[Event, ...]).decode
+decode_event = msgspec.msgpack.Decoder(Event).decode
 decode_from_agent = msgspec.msgpack.Decoder(FromAgent).decode
 decode_from_aggregator = msgspec.msgpack.Decoder(FromAggregator).decode
