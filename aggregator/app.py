@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -72,10 +73,11 @@ def _graphql(pool: Pool, settings: Settings) -> GraphQLEndpoint:
     return GraphQL(pool, cursor_key=settings.cursor_key, statement_timeout=timeout)
 
 
-def _hub(pool: Pool) -> AgentHub:
+def _hub(pool: Pool, settings: Settings) -> AgentHub:
     from aggregator.ingest.hub import Hub
 
-    return Hub(pool)
+    rate = settings.events_rate or None
+    return Hub(pool, events_a_second=rate, events_a_day=settings.events_budget)
 
 
 async def _serve(websocket: WebSocket, principal: Principal, hub: Any) -> None:
@@ -96,12 +98,12 @@ class Application:
         settings: Settings,
         *,
         graphql: Callable[[Pool], GraphQLEndpoint] | None = None,  # None is ours
-        hub: Callable[[Pool], AgentHub] = _hub,
+        hub: Callable[[Pool], AgentHub] | None = None,  # likewise
         serve: Serve = _serve,
     ) -> None:
         self._settings = settings
         self._make_graphql = graphql or (lambda pool: _graphql(pool, settings))
-        self._make_hub = hub
+        self._make_hub = hub or (lambda pool: _hub(pool, settings))
         self._serve = serve
         self._authenticator: Authenticator
         self._revocations: Revocations
@@ -160,7 +162,10 @@ class Application:
             self.hub = self._make_hub(ingest_pool)
             await self.hub.start()
             stack.push_async_callback(self.drain)
-            maintenance = asyncio.create_task(Maintenance(ingest_pool).run(), name="maintenance")
+            retention = timedelta(days=settings.events_retention)
+            maintenance = asyncio.create_task(
+                Maintenance(ingest_pool, retention=retention).run(), name="maintenance"
+            )
             stack.push_async_callback(_cancel, maintenance)
             yield
 

@@ -20,6 +20,9 @@ class Settings:
     query_timeout: float = 10.0  # seconds, of one statement
     ingest_connections: int = 4
     ingest_timeout: float = 30.0  # seconds, of one statement
+    events_retention: float = 30.0  # days
+    events_rate: float = 5_000.0  # runtime events a second that one cluster may bring; 0 is any
+    events_budget: int = 20_000_000  # runtime events a day that one cluster may bring
     body_bytes: int = MIB  # of a request
     frame_bytes: int = 16 * MIB  # of a message from an agent
     shutdown_grace: float = 10.0  # seconds for answers under way when the program ends

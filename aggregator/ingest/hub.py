@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
+from aggregator.ingest.halves import halves, without
+from aggregator.ingest.pending_events import Rate
 from aggregator.ingest.session import Close, Effect, Send, Session
 from aggregator.store import sessions as session_store
 from aggregator.store.ingest import ConflictError, DataFaultError, Write, Written, write
 from aggregator.store.pool import Pool, UnavailableError, answering
+from aggregator.store.runtime_events import EVENTS_A_DAY
 from protocol import messages as m
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,10 @@ COMMIT_ITEMS = 5_000  # entries of one transaction
 SESSION_ITEMS = 1_000  # entries of one session in one transaction
 COMMIT_FINDINGS = 40_000  # findings and packages of one transaction's contents
 SESSION_FINDINGS = 20_000  # of one session's contents in one transaction
+COMMIT_EVENTS = 10_000  # runtime events of one transaction
+SESSION_EVENTS = 2_000  # of one session in one transaction
+EVENTS_A_SECOND = 5_000.0  # that one cluster may bring; above it, its spool fills
+RATE_POLL = 0.05  # seconds until clusters over their rate are looked at again
 CONFLICT_RETRIES = 5  # times that a transaction is tried again after a deadlock
 RETRY_DELAY = (0.1, 5.0)  # seconds, shortest and longest, while Postgres is away
 HEARTBEAT = 15.0  # seconds between signs of life, and between writes of last-seen
@@ -37,8 +42,16 @@ DRAIN = (1.0, 10.0)  # seconds, least and most, after which drained agents come 
 class Connected:
     """A session with its way out. `send` must not wait; it is called in the loop's thread."""
 
-    def __init__(self, session: Session, send: Callable[[m.FromAggregator], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        send: Callable[[m.FromAggregator], None],
+        *,
+        rate: float | None = EVENTS_A_SECOND,
+    ) -> None:
+        """`rate` is in events a second; None is without end."""
         self.session = session
+        self.rate = Rate(rate)
         self.send = send
         self.closed = asyncio.Event()
         self.heard_at = time.monotonic()
@@ -63,6 +76,14 @@ class Connected:
         self.closed.set()
         self._settled.set()
 
+    @property
+    def due(self) -> bool:
+        """Whether there is anything to write now."""
+        if self.closed.is_set():
+            return False
+        events = self.session.events
+        return bool(self.session.pending or events.gaps or (events and self.rate.open))
+
     def note_written(self) -> None:
         """Wake who waits for everything to be written."""
         self.writing = None
@@ -79,8 +100,20 @@ class Connected:
 class Hub:
     """All sessions of this process, and the task that writes for them."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        events_a_second: float | None = EVENTS_A_SECOND,
+        events_a_day: int = EVENTS_A_DAY,
+    ) -> None:
+        """Bound what one cluster may bring of runtime events.
+
+        Above its rate it waits; what is above a day's sum is lost, which a gap records.
+        """
         self._pool = pool
+        self.events_a_second = events_a_second
+        self._events_a_day = events_a_day
         self._connected: dict[int, Connected] = {}
         self._work = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -155,20 +188,27 @@ class Hub:
                     connected.perform(connected.session.committed(taken, written))
                     connected.note_written()
                 await asyncio.sleep(0)  # frames may come in between
+            if any(connected.session.events for connected in self._connected.values()):
+                asyncio.get_running_loop().call_later(RATE_POLL, self.notify)
 
     def _take(self) -> list[tuple[Connected, Write]]:
         """A share of each session's pending entries; who was served last comes last."""
-        group, left, findings = [], COMMIT_ITEMS, COMMIT_FINDINGS
+        group: list[tuple[Connected, Write]] = []
+        left, findings, events = COMMIT_ITEMS, COMMIT_FINDINGS, COMMIT_EVENTS
         for cluster_id, connected in list(self._connected.items()):
-            if left <= 0 or findings <= 0:
+            if left <= 0 or findings <= 0 or events <= 0:
                 break
-            if connected.session.pending and not connected.closed.is_set():
+            if connected.due:
                 share = min(findings, SESSION_FINDINGS)
-                taken = connected.session.take(min(left, SESSION_ITEMS), share)
+                allowed = min(events, SESSION_EVENTS) if connected.rate.open else 0
+                taken = connected.session.take(min(left, SESSION_ITEMS), share, allowed)
                 connected.writing = taken
                 group.append((connected, taken))
                 left -= len(taken.upserts) + len(taken.deletes)
                 findings -= sum(len(c.findings) + len(c.packages) for c in taken.contents)
+                brought = sum(len(batch.offsets) for batch in taken.events)
+                connected.rate.spend(brought)
+                events -= brought
                 self._connected[cluster_id] = self._connected.pop(cluster_id)
         return group
 
@@ -178,7 +218,7 @@ class Hub:
         conflicts = 0
         while True:
             try:
-                return await write(self._pool, writes)
+                return await write(self._pool, writes, events_a_day=self._events_a_day)
             except UnavailableError as error:
                 logger.warning("cannot write what agents sent, trying again: %s", error)
                 await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
@@ -200,11 +240,10 @@ class Hub:
         if len(writes) > 1:
             return [result for one in writes for result in await self._write([one])]
         [whole] = writes
-        parts = _halves(whole)
+        parts = halves(whole)
         if parts is None:
             self._refuse(whole, reason)
-            rest = msgspec.structs.replace(whole, contents=(), upserts={}, deletes={})
-            return await self._write([rest])
+            return await self._write([without(whole)])
         first, second = [(await self._write([part]))[0] for part in parts]
         return [
             Written(
@@ -260,32 +299,3 @@ class Hub:
                 connected.close(
                     m.Goodbye(reason=m.Reason.FENCED, message="another session took over")
                 )
-
-
-def _halves(whole: Write) -> tuple[Write, Write] | None:
-    """Split a part in two: contents first, then entries; None for what cannot be split."""
-    entries = {**whole.upserts, **whole.deletes}
-    if len(whole.contents) + len(entries) <= 1:
-        return None
-    replace = msgspec.structs.replace
-    if whole.contents:
-        middle = (len(whole.contents) + 1) // 2
-        first = replace(whole, contents=whole.contents[:middle], upserts={}, deletes={}, states=())
-        if len(whole.contents) == 1:
-            return first, replace(whole, contents=())
-        return first, replace(whole, contents=whole.contents[middle:])
-    keys = list(entries)
-    chosen = set(keys[: len(keys) // 2])
-    first = replace(
-        whole,
-        upserts={k: v for k, v in whole.upserts.items() if k in chosen},
-        deletes={k: v for k, v in whole.deletes.items() if k in chosen},
-        states=(),
-        full_sync=False,
-    )
-    second = replace(
-        whole,
-        upserts={k: v for k, v in whole.upserts.items() if k not in chosen},
-        deletes={k: v for k, v in whole.deletes.items() if k not in chosen},
-    )
-    return first, second

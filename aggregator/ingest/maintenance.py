@@ -1,11 +1,14 @@
-"""What is done by the clock, on one replica at a time: the end of grace, reading contents again."""
+"""What is done by the clock, on one replica at a time.
+
+The end of grace, reading contents again, the days of runtime events.
+"""
 
 import asyncio
 import logging
 from datetime import timedelta
 
 from aggregator.ingest.reading import RefusedContentError, rows, unpack
-from aggregator.store import grace, rereading
+from aggregator.store import event_retention, grace, rereading
 from aggregator.store.pool import Pool, UnavailableError, answering
 from protocol.messages import Content
 from sources.registry import contents as content_kinds
@@ -16,15 +19,19 @@ LOCK = 0x666C_6565_7401  # the advisory lock of maintenance
 INTERVAL = 30.0  # seconds between rounds
 GRACE = timedelta(minutes=30)  # that an absent report stays
 REREADS = 200  # contents that are read again in one round
+RETENTION = timedelta(days=30)  # of runtime events
 PAUSE = 0.01  # seconds between two of them, for others' sake
 
 
 class Maintenance:
     """The task; `run` ends only by being cancelled."""
 
-    def __init__(self, pool: Pool, *, grace: timedelta = GRACE) -> None:
+    def __init__(
+        self, pool: Pool, *, grace: timedelta = GRACE, retention: timedelta = RETENTION
+    ) -> None:
         self._pool = pool
         self._grace = grace
+        self._retention = retention
 
     async def run(self) -> None:
         """Do a round, wait, and again."""
@@ -44,6 +51,8 @@ class Maintenance:
             if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
                 return False
             try:
+                await event_retention.make_partitions(self._pool)
+                await event_retention.drop_old(self._pool, self._retention)
                 for cluster_id in await grace.due(self._pool, self._grace):
                     await grace.expire(self._pool, cluster_id, self._grace)
                 await self._read_again()

@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from aggregator.ingest import event_reading
 from aggregator.ingest.pending import Pending
+from aggregator.ingest.pending_events import PendingEvents
 from aggregator.store.contents import NewContent
 from aggregator.store.ingest import Write, Written
 from protocol import messages as m
@@ -26,10 +28,13 @@ REFUSED_RETRY = 600.0  # seconds until such an agent may come back
 KIND_CHARACTERS = 300  # of the name of a kind
 KINDS = 500  # of one session
 LIMITS = m.Limits(frame_bytes=FRAME_BYTES, content_bytes=CONTENT_BYTES, items=ITEMS)
-CREDITS = m.Credits(context=2**20, contents=2 * 2**20)  # bytes under way, a session
+CREDITS = m.Credits(
+    context=2**20, contents=2 * 2**20, events=4 * 2**20
+)  # bytes under way, a session
 
 # What may be under way at once, with a frame more than the credits say, as agents may overdraw by one.
 PENDING_BYTES = CREDITS.context + CREDITS.contents + 2 * FRAME_BYTES
+PENDING_EVENTS_BYTES = CREDITS.events + event_reading.EVENTS_BYTES
 PENDING_FINDINGS = 50_000  # of contents that are read and not yet written
 
 UPGRADE = "upgrade it"  # in the reason of what a newer aggregator could read
@@ -119,6 +124,7 @@ class Session:
         self.cluster_id = cluster_id
         self.number = number
         self.pending = Pending()
+        self.events = PendingEvents()
         self._skew = skew
         self._received = 0  # the last seq that came
         self._under_way: set[bytes] = set()  # contents taken and not yet committed
@@ -134,9 +140,13 @@ class Session:
         except BadFrameError as error:
             yield Close(m.Goodbye(reason=m.Reason.BAD_FRAME, message=str(error), seq=error.seq))
 
-    def take(self, limit: int, findings: int) -> Write:
-        """Hand over pending entries, and contents of about so many findings, to be written."""
-        return self.pending.take(self.cluster_id, self.number, self._skew, limit, findings)
+    def take(self, limit: int, findings: int, events: int = 0) -> Write:
+        """Hand over pending entries, contents of about so many findings, and events, to be written."""
+        write = self.pending.take(self.cluster_id, self.number, self._skew, limit, findings)
+        if not self.events:
+            return write
+        batches, gaps = self.events.take(events)
+        return msgspec.structs.replace(write, events=batches, gaps=gaps)
 
     def committed(self, write: Write, written: Written) -> list[Effect]:
         """Say what follows from a part that is written, in the order of the wire."""
@@ -154,7 +164,7 @@ class Session:
             effects.append(Send(m.Reject(items=rejected)))
         if acknowledged is not None:
             effects.append(Send(acknowledged))
-        return effects
+        return [*effects, *map(Send, self.events.settled())]
 
     def reject(self, kind: str, item: m.Item, reason: str, *, again: bool = False) -> None:
         """Turn an entry that cannot be stored into a failed report, to be written instead.
@@ -198,6 +208,8 @@ class Session:
                 self.pending.arrived(frame.seq, context=len(raw))
             case m.Buckets():
                 yield from self._buckets(frame)
+            case m.Events() | m.Gaps():
+                self._take_events(frame)
             case m.Heartbeat():
                 yield Alive(frame.kinds)
             case m.Goodbye():
@@ -205,6 +217,20 @@ class Session:
                 yield Close()
             case m.Hello():
                 raise BadFrameError("a second Hello")
+
+    def _take_events(self, frame: m.Events | m.Gaps) -> None:
+        if self.events.bytes > PENDING_EVENTS_BYTES:
+            raise BadFrameError("more bytes of events under way than the credits allow")
+        try:
+            if isinstance(frame, m.Events):
+                if len(frame.offsets) > ITEMS:
+                    raise BadFrameError(f"more than {ITEMS:,} events in a frame")
+                self.events.arrived(event_reading.read(frame), frame.size)
+            else:
+                event_reading.check_gaps(frame)
+                self.events.missing(frame.epoch, frame.gaps)
+        except event_reading.BadEventsError as error:
+            raise BadFrameError(str(error)) from error
 
     def _decode(self, raw: bytes) -> m.FromAgent:
         expected = self._received + 1  # what a frame that cannot be read would have been

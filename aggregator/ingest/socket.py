@@ -52,7 +52,7 @@ async def _converse(websocket: WebSocket, cluster_id: int, hub: Hub) -> None:
             logger.warning("cluster %s does not read what it is sent", cluster_id)
             connected.closed.set()
 
-    connected = Connected(session, send)
+    connected = Connected(session, send, rate=hub.events_a_second)
     hub.add(connected)
     send(_welcome(opened))
     writer = asyncio.create_task(_write_out(websocket, outgoing))
@@ -108,7 +108,7 @@ async def _read_in(websocket: WebSocket, connected: Connected, hub: Hub) -> None
         connected.busy = True
         await _perform(connected, hub, connected.session.receive(raw))
         connected.busy = False
-        if connected.session.pending:
+        if connected.session.pending or connected.session.events:
             hub.notify()
 
 
@@ -172,6 +172,7 @@ def _welcome(opened: sessions.Opened) -> m.Welcome:
         credits=s.CREDITS,
         clock=opened.clock,
         held=opened.held,
+        resume=opened.resume,
     )
 
 

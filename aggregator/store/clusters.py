@@ -16,6 +16,10 @@ REMOVE_TIMEOUT = 600.0  # seconds; a large cluster has millions of rows
 
 # In this order no foreign key looks for rows that are still there.
 CLUSTER_TABLES = (
+    "runtime_event",
+    "runtime_event_hour",
+    "event_spool",
+    "event_gap",
     "image_usage",
     "usage",
     "severity_count",
@@ -56,6 +60,12 @@ FIND = "SELECT id FROM cluster WHERE name = $1"
 LOCK_FENCE = """
     SELECT cluster_id FROM agent_session
     WHERE cluster_id = (SELECT id FROM cluster WHERE name = $1) FOR UPDATE
+"""
+LEAVE_FLEET = """
+    UPDATE runtime_event_fleet_hour f SET events = f.events - h.events
+    FROM (SELECT hour, rule, priority, source, sum(events)::bigint AS events
+          FROM runtime_event_hour WHERE cluster_id = $1 GROUP BY 1, 2, 3, 4) h
+    WHERE (f.hour, f.rule, f.priority, f.source) = (h.hour, h.rule, h.priority, h.source)
 """
 DELETE = "DELETE FROM cluster WHERE id = $1"
 UNBIND = "UPDATE cluster SET uid = NULL, mode = NULL WHERE id = $1"
@@ -112,6 +122,7 @@ async def remove(connection: Connection, *, name: str) -> bool:
     if cluster_id is None:
         return False
     await connection.execute(f"SET LOCAL statement_timeout = {int(REMOVE_TIMEOUT * 1000)}")
+    await connection.execute(LEAVE_FLEET, cluster_id, timeout=REMOVE_TIMEOUT)
     for table in CLUSTER_TABLES:
         await connection.execute(
             f"DELETE FROM {table} WHERE cluster_id = $1", cluster_id, timeout=REMOVE_TIMEOUT

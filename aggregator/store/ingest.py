@@ -13,19 +13,30 @@ import msgspec
 from msgspec import Struct
 
 from aggregator.store import contents as content_store
-from aggregator.store import history, inventory, placements, report_entries, reports, sync
+from aggregator.store import (
+    event_gaps,
+    history,
+    inventory,
+    placements,
+    report_entries,
+    reports,
+    runtime_events,
+    sync,
+)
 from aggregator.store.columns import columns, signed
 from aggregator.store.contents import NewContent
 from aggregator.store.pool import Connection, Pool, UnavailableError
 from aggregator.store.report_entries import FailureEntry, GoneEntry, ReportEntry
 from aggregator.store.reports import EntryKey
 from aggregator.store.roots import Roots
+from aggregator.store.runtime_events import EVENTS_A_DAY, EventBatch, EventPart
 from aggregator.store.sync import Locked
 from protocol.messages import (
     NAMESPACES,
     NODES,
     WORKLOADS,
     Failure,
+    GapRecord,
     Item,
     Key,
     KindState,
@@ -56,6 +67,13 @@ class Write(Struct, frozen=True, kw_only=True):
     deletes: dict[Entry, int | None] = {}  # observed_at; None is now
     states: tuple[KindSummary, ...] = ()
     full_sync: bool = False
+    events: tuple[EventBatch, ...] = ()
+    gaps: tuple[tuple[str, GapRecord], ...] = ()  # with the epoch of their spool
+
+    @property
+    def state(self) -> bool:
+        """Whether it holds anything but events and gaps."""
+        return bool(self.contents or self.upserts or self.deletes or self.states or self.full_sync)
 
 
 class Written(Struct, frozen=True):
@@ -96,14 +114,16 @@ class DataFaultError(Exception):
     """Postgres refused a value; the message says what it said."""
 
 
-async def write(pool: Pool, writes: Sequence[Write]) -> list[Written]:
+async def write(
+    pool: Pool, writes: Sequence[Write], *, events_a_day: int = EVENTS_A_DAY
+) -> list[Written]:
     """Commit what sessions sent. Returns one result a write, in the same order.
 
     Raises `ConflictError`, `DataFaultError`, or `pool.UnavailableError`; nothing is written then,
     or, where the answer to the commit was lost, the same again changes nothing.
     """
     try:
-        return await _write(pool, writes)
+        return await _write(pool, writes, events_a_day)
     except CONFLICTS as error:
         raise ConflictError(str(error) or type(error).__name__) from error
     except FAULTS as error:
@@ -112,7 +132,7 @@ async def write(pool: Pool, writes: Sequence[Write]) -> list[Written]:
         raise UnavailableError(f"Postgres does not answer: {error}") from error
 
 
-async def _write(pool: Pool, writes: Sequence[Write]) -> list[Written]:
+async def _write(pool: Pool, writes: Sequence[Write], events_a_day: int) -> list[Written]:
     async with pool.acquire() as connection, connection.transaction():
         sessions = await sync.lock_sessions(connection, {w.cluster_id for w in writes})
         current = {
@@ -122,6 +142,7 @@ async def _write(pool: Pool, writes: Sequence[Write]) -> list[Written]:
         }
         refused = await _write_contents(connection, list(current.values()), sessions)
         missing = await _write_current(connection, list(current.values()), sessions)
+        await _write_events(connection, list(current.values()), sessions, events_a_day)
         await sync.leave_sessions(connection, [sessions[w.cluster_id] for w in current.values()])
     return [
         Written(missing=missing[w.cluster_id], refused=refused[w.cluster_id])
@@ -157,6 +178,8 @@ async def _write_contents(
 async def _write_current(
     connection: Connection, writes: Sequence[Write], sessions: dict[int, Locked]
 ) -> dict[int, tuple[Entry, ...]]:
+    if not any(w.state for w in writes):
+        return {w.cluster_id: () for w in writes}
     roots = Roots()
     times = {w.cluster_id: sessions[w.cluster_id].at for w in writes}
     await _write_images(connection, writes)
@@ -173,6 +196,19 @@ async def _write_current(
     if full:
         await connection.execute(sync.SET_FULL_SYNC, full)
     return missing
+
+
+async def _write_events(
+    connection: Connection,
+    writes: Sequence[Write],
+    sessions: dict[int, Locked],
+    events_a_day: int,
+) -> None:
+    gaps = [(w.cluster_id, w.skew, epoch, gap) for w in writes for epoch, gap in w.gaps]
+    await event_gaps.write(connection, gaps)
+    parts = [EventPart(w.cluster_id, w.skew, w.events) for w in writes if w.events]
+    if parts:
+        await runtime_events.write(connection, parts, sessions, events_a_day=events_a_day)
 
 
 async def _write_images(connection: Connection, writes: Iterable[Write]) -> None:

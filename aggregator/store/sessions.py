@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from aggregator.store import sync
+from aggregator.store import event_gaps, runtime_events, sync
 from aggregator.store.columns import columns
 from aggregator.store.pool import Pool
 from protocol.messages import Held, Hello, KindNews, Mode, Reason
@@ -61,6 +61,7 @@ class Opened(Struct, frozen=True):
     skew: int  # ms that the agent's clock is ahead
     clock: int  # ms since 1970
     held: tuple[Held, ...]
+    resume: int | None = None  # the offset of the spool to go on from; None where it is new here
 
 
 class RefusedError(Exception):
@@ -106,7 +107,12 @@ async def open_session(pool: Pool, cluster_id: int, hello: Hello, silence: float
         skew = max(-MAX_SKEW, min(MAX_SKEW, hello.clock - clock))
         number = await connection.fetchval(OPEN, cluster_id, hello.instance, skew)
         held = await sync.held(connection, cluster_id)
-    return Opened(number, skew, clock, held)
+        resume = None
+        if hello.spool is not None:
+            resume = await runtime_events.resume(connection, cluster_id, hello.spool.epoch)
+            if resume is None and hello.mode is Mode.AGENT:
+                await event_gaps.note_new_spool(connection, cluster_id, hello.spool.epoch)
+    return Opened(number, skew, clock, held, resume)
 
 
 async def end_session(pool: Pool, cluster_id: int, number: int) -> None:

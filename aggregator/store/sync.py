@@ -20,15 +20,16 @@ LOCK_SESSIONS = """
 SELECT cluster_id, number,
        greatest(clock_timestamp(), last_change_at + interval '1 microsecond') AS at,
        CASE WHEN quota_day = current_date THEN quota_rules ELSE 0 END AS rules,
-       CASE WHEN quota_day = current_date THEN quota_bytes ELSE 0 END AS bytes
+       CASE WHEN quota_day = current_date THEN quota_bytes ELSE 0 END AS bytes,
+       CASE WHEN events_day = current_date THEN events_today ELSE 0 END AS events
 FROM agent_session WHERE cluster_id = ANY($1::int[]) ORDER BY cluster_id FOR UPDATE
 """
 
 LEAVE_SESSIONS = """
 UPDATE agent_session s SET last_change_at = n.at, quota_day = current_date,
-    quota_rules = n.rules, quota_bytes = n.bytes
-FROM unnest($1::int[], $2::timestamptz[], $3::int[], $4::bigint[])
-     AS n (cluster_id, at, rules, bytes)
+    quota_rules = n.rules, quota_bytes = n.bytes, events_day = current_date, events_today = n.events
+FROM unnest($1::int[], $2::timestamptz[], $3::int[], $4::bigint[], $5::bigint[])
+     AS n (cluster_id, at, rules, bytes, events)
 WHERE s.cluster_id = n.cluster_id
 """
 
@@ -98,7 +99,7 @@ class Locked(Struct):
     """A session that nobody else writes for meanwhile.
 
     `at` rises from one transaction to the next. `rules` and `bytes` are what the cluster has added
-    today to what all clusters share.
+    today to what all clusters share, `events` the runtime events that it has brought.
     """
 
     cluster_id: int
@@ -106,6 +107,7 @@ class Locked(Struct):
     at: datetime
     rules: int
     bytes: int
+    events: int
 
 
 async def lock_sessions(connection: Connection, clusters: Iterable[int]) -> dict[int, Locked]:
@@ -117,8 +119,8 @@ async def lock_sessions(connection: Connection, clusters: Iterable[int]) -> dict
 
 async def leave_sessions(connection: Connection, sessions: Iterable[Locked]) -> None:
     """Write back what the transaction has changed of sessions."""
-    rows = [(s.cluster_id, s.at, s.rules, s.bytes) for s in sessions]
-    await connection.execute(LEAVE_SESSIONS, *columns(rows, 4))
+    rows = [(s.cluster_id, s.at, s.rules, s.bytes, s.events) for s in sessions]
+    await connection.execute(LEAVE_SESSIONS, *columns(rows, 5))
 
 
 async def held(connection: Connection, cluster_id: int) -> tuple[Held, ...]:

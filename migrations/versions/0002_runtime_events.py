@@ -20,7 +20,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP TRIGGER runtime_event_forget_cluster ON cluster")
     op.execute(
         "DROP TABLE runtime_event, runtime_event_hour, runtime_event_fleet_hour, event_spool, event_gap"
     )
@@ -28,9 +27,6 @@ def downgrade() -> None:
         "ALTER TABLE agent_session DROP COLUMN events_day, DROP COLUMN events_today,"
         " DROP COLUMN spool_events, DROP COLUMN spool_oldest_at"
     )
-    op.execute(
-        "DROP FUNCTION runtime_event_forget_cluster, runtime_event_make_partitions,"
-        " runtime_event_partition"
-    )
+    op.execute("DROP FUNCTION runtime_event_make_partitions, runtime_event_partition")
     op.execute("DROP SEQUENCE runtime_event_id")
     op.execute("DROP TYPE event_priority")

@@ -6,7 +6,7 @@ CREATE TYPE event_priority AS ENUM ('DEBUG', 'INFORMATIONAL', 'NOTICE', 'WARNING
 CREATE SEQUENCE runtime_event_id AS bigint CACHE 1;
 
 -- Partitions are runtime_event_YYYYMMDD, made ahead and dropped by maintenance.
--- No foreign keys: COPY pays for each row; a trigger on cluster removes what a cluster leaves.
+-- No foreign keys: COPY pays for each row.
 CREATE TABLE runtime_event (
     cluster_id int NOT NULL,
     at timestamptz NOT NULL,                     -- time, clamped around arrival: 7 days back, 5 minutes ahead
@@ -114,15 +114,3 @@ END $$;
 
 SELECT runtime_event_make_partitions(
     ((now() AT TIME ZONE 'UTC')::date - 8), ((now() AT TIME ZONE 'UTC')::date + 3));
-
-CREATE FUNCTION runtime_event_forget_cluster() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE runtime_event_fleet_hour f SET events = f.events - h.events
-    FROM (SELECT hour, rule, priority, source, sum(events)::bigint AS events FROM runtime_event_hour
-          WHERE cluster_id = OLD.id GROUP BY 1, 2, 3, 4) h
-    WHERE (f.hour, f.rule, f.priority, f.source) = (h.hour, h.rule, h.priority, h.source);
-    DELETE FROM runtime_event WHERE cluster_id = OLD.id;
-    RETURN OLD;
-END $$;
-CREATE TRIGGER runtime_event_forget_cluster BEFORE DELETE ON cluster
-    FOR EACH ROW EXECUTE FUNCTION runtime_event_forget_cluster();

@@ -47,7 +47,7 @@ async def test_what_nobody_expected_ends_the_session_and_not_the_hub(
 ) -> None:
     bad, good = await add_cluster(pool, "bad"), await add_cluster(pool, "good")
 
-    async def write(pool: Pool, writes: list[Write]) -> list[Written]:
+    async def write(pool: Pool, writes: list[Write], **_: int) -> list[Written]:
         if any(one.cluster_id == bad for one in writes):
             raise RuntimeError("nobody expected this")
         return await write_really(pool, writes)

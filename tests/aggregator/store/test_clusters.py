@@ -53,8 +53,9 @@ async def test_a_taken_name_leaves_the_transaction_usable(pool: Pool) -> None:
 
 async def test_every_table_of_clusters_is_emptied_by_a_removal(pool: Pool) -> None:
     rows = await pool.fetch(
-        "SELECT table_name FROM information_schema.columns WHERE column_name = 'cluster_id' "
-        "AND table_schema = 'public'"
+        "SELECT c.table_name FROM information_schema.columns c JOIN pg_class k"
+        " ON k.oid = c.table_name::regclass AND NOT k.relispartition"
+        " WHERE c.column_name = 'cluster_id' AND c.table_schema = 'public'"
     )
 
     tables = {row["table_name"] for row in rows}
@@ -75,6 +76,7 @@ async def test_a_removal_takes_what_was_reported_and_spares_the_others(pool: Poo
         assert [row["cluster_id"] for row in found] in ([kept], []), table
     assert await pool.fetchval("SELECT count(*) FROM running_image") == 1
     assert await pool.fetchval("SELECT count(*) FROM placement_content") == 1
+    assert await pool.fetchval("SELECT events FROM runtime_event_fleet_hour") == 1
 
 
 FILL = """
@@ -104,5 +106,15 @@ async def fill(pool: Pool, cluster_id: int) -> None:
     await pool.execute(
         "INSERT INTO usage (content_id, cluster_id, namespace, rows, placements, reports) "
         "VALUES (1, $1, 'a', 1, 1, 1)",
+        cluster_id,
+    )
+    await pool.execute(
+        "INSERT INTO runtime_event_hour VALUES ($1, date_trunc('hour', now()), 'a', 'r', 'NOTICE', 's', 1)",
+        cluster_id,
+    )
+    await pool.execute(
+        "INSERT INTO runtime_event_fleet_hour AS h SELECT hour, rule, priority, source, events"
+        " FROM runtime_event_hour WHERE cluster_id = $1"
+        " ON CONFLICT (hour, rule, priority, source) DO UPDATE SET events = h.events + 1",
         cluster_id,
     )
