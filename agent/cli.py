@@ -13,9 +13,12 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from agent.settings import FatalError, Settings, check_url, data_folder, find_local
+from agent.errors import FatalError
+from agent.event_options import event_options, receiver_settings, redaction_options
+from agent.settings import Settings, check_url, data_folder, find_local
 
 LEVELS = ("debug", "info", "warning", "error")
+WHERE = ("url", "token", "token_file", "ca_file", "home", "agent_home")  # connection options
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -105,16 +108,23 @@ def main() -> None:
     help="The context of the kubeconfig.  [default: its current one]",
 )
 @connection_options
-def run(*, kubeconfig: Path | None, context: str | None, log_level: str, **where: Any) -> None:
+@event_options
+def run(*, kubeconfig: Path | None, context: str | None, log_level: str, **given: Any) -> None:
     """Watch a cluster and keep the aggregator up to date, until stopped.
 
     \b
     Examples:
       fleetwatch-agent run
+      FLEETWATCH_EVENTS_SECRET=… fleetwatch-agent run --events-listen :2801
       FLEETWATCH_TOKEN=fw_… fleetwatch-agent run --kubeconfig ~/.kube/config
     """  # noqa: D301 - click reads the backspace
     _log_to_stderr(log_level)
-    settings = _settings(**where, kubeconfig=kubeconfig, context=context)
+    where = {name: given.pop(name) for name in WHERE}
+    try:
+        receiver = receiver_settings(**given)
+    except FatalError as error:
+        raise click.ClickException(str(error)) from error
+    settings = _settings(**where, kubeconfig=kubeconfig, context=context, receiver=receiver)
     from agent.run import run as run_agent
 
     _complete(run_agent(settings))
@@ -125,15 +135,32 @@ def run(*, kubeconfig: Path | None, context: str | None, log_level: str, **where
     "--cluster", required=True, metavar="NAME", help="The cluster that the reports are of."
 )
 @click.option("--add", is_flag=True, help="Delete nothing: what is sent comes on top.")
+@click.option(
+    "--events",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    help="Falco's events, one a line; - is standard input. May be repeated.",
+)
 @click.argument(
     "paths",
     nargs=-1,
-    required=True,
     metavar="PATH…",
     type=click.Path(exists=True, allow_dash=True, path_type=Path),
 )
 @connection_options
-def push(*, cluster: str, add: bool, paths: tuple[Path, ...], log_level: str, **where: Any) -> None:
+@redaction_options
+def push(
+    *,
+    cluster: str,
+    add: bool,
+    events: tuple[Path, ...],
+    paths: tuple[Path, ...],
+    log_level: str,
+    redact: bool,
+    redact_pattern: tuple[str, ...],
+    **where: Any,
+) -> None:
     """Send manifests: YAML or JSON, Lists, directories; - is standard input.
 
     What the aggregator holds of the kinds in the input is replaced by it. Exits with 0 once all of
@@ -144,14 +171,40 @@ def push(*, cluster: str, add: bool, paths: tuple[Path, ...], log_level: str, **
     Examples:
       kubectl get vulnerabilityreports -A -o json | fleetwatch-agent push --cluster dev -
       fleetwatch-agent push --cluster dev reports/
+      fleetwatch-agent push --cluster dev --events falco.jsonl
     """  # noqa: D301 - click reads the backspace
     _log_to_stderr(log_level)
+    if not paths and not events:
+        raise click.UsageError("Nothing to push: name a PATH or --events FILE.")
     settings = _settings(**where, cluster=cluster)
+    if paths:
+        _push_reports(settings, paths, add=add)
+    if events:
+        _push_events(settings, events, redact=redact, patterns=redact_pattern)
+
+
+def _push_reports(settings: Settings, paths: tuple[Path, ...], *, add: bool) -> None:
     from agent.push import push as push_files
 
     outcome = _complete(push_files(settings, paths, add=add))
     for repeated in outcome.repeated:
         click.echo(f"replaced: {repeated}", err=True)
+    for failure in outcome.failures:
+        click.echo(f"failed: {failure}", err=True)
+    click.echo(outcome.summary)
+
+
+def _push_events(
+    settings: Settings, files: tuple[Path, ...], *, redact: bool, patterns: tuple[str, ...]
+) -> None:
+    from agent.push_events import push_events
+    from agent.redaction import PatternError, Redactor
+
+    try:
+        redactor = Redactor(enabled=redact, extra=patterns)
+    except PatternError as error:
+        raise click.ClickException(str(error)) from error
+    outcome = _complete(push_events(settings, files, redactor))
     for failure in outcome.failures:
         click.echo(f"failed: {failure}", err=True)
     click.echo(outcome.summary)

@@ -18,35 +18,40 @@ def _option(flags: str) -> re.Pattern[str]:
 
 
 _SPACED = r"(?:\s{1,4}|=)"
-_OPTIONS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    (r"(?:mysql|mariadb)[\w-]{0,20}", _option(r"-[A-Za-z]{0,4}?p(?=\S)")),
-    (r"sshpass", _option(r"-p\s{0,4}")),
-    (r"redis-cli", _option(rf"(?:-a|--pass){_SPACED}")),
-    (r"mongo[a-z]{0,10}", _option(rf"-p{_SPACED}")),
-    (r"ldap[a-z]{1,10}", _option(r"-w\s{0,4}")),
-    (r"(?:sqlcmd|mosquitto_[a-z]{3})", _option(r"-P\s{0,4}")),
+_ATTACHED = _option(r"-[A-Za-z]{0,4}?p(?=\S)")
+_CAPITAL = _option(r"-P\s{0,4}")
+# A word to look for first, the command, and its option with the secret
+_OPTIONS: tuple[tuple[str, str, re.Pattern[str]], ...] = (
+    ("mysql", r"mysql[\w-]{0,20}", _ATTACHED),
+    ("mariadb", r"mariadb[\w-]{0,20}", _ATTACHED),
+    ("sshpass", r"sshpass", _option(r"-p\s{0,4}")),
+    ("redis-cli", r"redis-cli", _option(rf"(?:-a|--pass){_SPACED}")),
+    ("mongo", r"mongo[a-z]{0,10}", _option(rf"-p{_SPACED}")),
+    ("ldap", r"ldap[a-z]{1,10}", _option(r"-w\s{0,4}")),
+    ("sqlcmd", r"sqlcmd", _CAPITAL),
+    ("mosquitto", r"mosquitto_[a-z]{3}", _CAPITAL),
     (
-        r"(?:curl|wget)",
+        "curl",
+        r"curl",
         re.compile(
-            r"(?P<keep>(?<!\S)(?:-[A-Za-z]{0,4}?[uU]\s{0,4}|--(?:proxy-)?user(?:\s{1,4}|=))[\"']?[^\s:\"']{0,128}:)"
+            r"(?P<keep>(?<!\S)(?:-[A-Za-z]{0,4}?[uU]\s{0,4}|--(?:proxy-)?user(?:\s{1,4}|=))[\"']?(?!\w{1,16}://)[^\s:\"']{0,128}:)"
             r"[^\s\"']++"
         ),
     ),
-    (r"(?:curl|wget)", _option(r"--(?:oauth2-bearer|pass|proxy-pass)(?:\s{1,4}|=)")),
+    ("curl", r"curl", _option(r"--(?:oauth2-bearer|pass|proxy-pass)(?:\s{1,4}|=)")),
 )
 _LOGIN = re.compile(rf"{_START}(?:[\w.-]{{1,32}}\s+)(?:[\w-]{{1,32}}\s+){{0,3}}login(?!\S)")
 _LOGIN_OPTION = _option(r"-p\s{0,4}")
 _TOOLS = tuple(
-    (tool, re.compile(rf"{_START}{tool}(?=\s)"), option) for tool, option in _OPTIONS
+    (word, re.compile(rf"{_START}{tool}(?=\s)"), option) for word, tool, option in _OPTIONS
 )
-_ALL = "|".join(dict.fromkeys(tool for tool, _ in _OPTIONS))
-_ANY = re.compile(rf"(?:{_ALL}|htpasswd|login)(?!\w)")
+_WORDS = (*dict.fromkeys(word for word, _, _ in _OPTIONS), " login", "htpasswd")
 _HTPASSWD = re.compile(rf"{_START}htpasswd(?=\s)")
 
 
 def hide_arguments(text: str) -> str:
     """Hide the passwords that known commands take as arguments."""
-    if not _ANY.search(text):
+    if not any(word in text for word in _WORDS):
         return text
     parts: list[str] = []
     position = 0
@@ -57,16 +62,16 @@ def hide_arguments(text: str) -> str:
 
 
 def _hide_in_command(command: str) -> str:
-    for _, tool, option in _TOOLS:
-        if found := tool.search(command):
+    for word, tool, option in _TOOLS:
+        if word in command and (found := tool.search(command)):
             command = command[: found.end()] + option.sub(
                 rf"\g<keep>{MARK}", command[found.end() :]
             )
-    if found := _LOGIN.search(command):
+    if " login" in command and (found := _LOGIN.search(command)):
         command = command[: found.end()] + _LOGIN_OPTION.sub(
             rf"\g<keep>{MARK}", command[found.end() :]
         )
-    if found := _HTPASSWD.search(command):
+    if "htpasswd" in command and (found := _HTPASSWD.search(command)):
         command = command[: found.end()] + _hide_htpasswd(command[found.end() :])
     return command
 

@@ -69,6 +69,7 @@ class Entry(Struct, frozen=True):
     happened_at: int
     received_at: int
     body: bytes  # msgpack of `protocol.messages.Event`
+    unresolved: bool = False  # its pod is not known yet; not kept
 
 
 class Batch(Struct, frozen=True):

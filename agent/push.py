@@ -21,11 +21,12 @@ from msgspec import Struct
 from agent import manifests
 from agent.backoff import Backoff
 from agent.entries import Writer
+from agent.errors import FatalError
 from agent.inventory import Inventory
 from agent.reports import Reports, Watched
 from agent.resource import Resource
 from agent.session import ProtocolError
-from agent.settings import FatalError, Settings
+from agent.settings import Settings
 from agent.state import Change, Place, State
 from agent.uplink import RefusedError, Uplink
 from protocol import messages as m
@@ -206,11 +207,11 @@ async def push(settings: Settings, paths: Iterable[Path], *, add: bool = False) 
             f"Nothing to push: of {given.ignored} objects none is of a kind that fleetwatch reads."
         )
     async with aiohttp.ClientSession() as client:
-        await _until_committed(uplink, client)
+        await until_committed(uplink, client)
     return _outcome(given, uplink)
 
 
-async def _until_committed(uplink: Uplink, client: aiohttp.ClientSession) -> None:
+async def until_committed(uplink: Uplink, client: aiohttp.ClientSession) -> None:
     """Hold sessions until one has brought everything over."""
     backoff = Backoff()
     deadline = time.monotonic() + OUT_OF_REACH

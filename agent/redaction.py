@@ -37,61 +37,81 @@ _IN_QUOTES = r"[\w.$/-]{0,64}"
 _SOURCES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("private key",),
-        r"(?P<keep>)-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        r"[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+        (
+            r"(?P<keep>)-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+            r"[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)"
+        ),
     ),
     (("age-secret-key",), r"(?P<keep>)AGE-SECRET-KEY-1[0-9A-Z]{20,}"),
     # Names that speak for themselves: options, variables, assignments, JSON, YAML
     (
-        ("pass", "secret", "token", "key"),
-        rf"(?i)(?P<keep>(?<![\w-])--?[\w-]{{0,40}}?(?:{_NAME}|(?<=--)pass)(?:=|\s{{1,4}})[\"']?)"
-        rf"{_ABSENT}(?!-){_ARGUMENT}",
+        ("option",),
+        (
+            rf"(?i)(?P<keep>(?<![\w-])--?[\w-]{{0,40}}?(?:{_NAME}|(?<=--)pass)(?:=|\s{{1,4}})[\"']?)"
+            rf"{_ABSENT}(?!-){_ARGUMENT}"
+        ),
     ),
     (
-        ("pass", "secret", "token", "key", "pwd", "rediscli_auth"),
-        r"(?P<keep>(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|(?<=[A-Z])_?KEY|_PWD|_PASS|REDISCLI_AUTH)"
-        rf"[0-9_]{{0,4}}=[\"']?){_ABSENT}{_ARGUMENT}",
+        ("pass=", "secret=", "token=", "key=", "pwd=", "rediscli_auth"),
+        (
+            r"(?P<keep>(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|(?<=[A-Z])_?KEY|_PWD|_PASS|REDISCLI_AUTH)"
+            rf"[0-9_]{{0,4}}=[\"']?){_ABSENT}{_ARGUMENT}"
+        ),
     ),
     (
-        ("pass", "secret", "token", "key", "pwd"),
-        rf"(?i)(?P<keep>(?:pass(?:word|wd|phrase)|(?<=[\w.?&;=-])secret|token|{_KEYS}|[_-]pwd|(?-i:\bPwd))"
-        rf"(?:=|\s=\s)\\*[\"']?){_ABSENT}{_VALUE}",
+        ("pass=", "secret=", "token=", "key=", "pwd="),
+        (
+            rf"(?i)(?P<keep>(?:pass(?:word|wd|phrase)|(?<=[\w.?&;=-])secret|token|{_KEYS}|[_-]pwd|(?-i:\bPwd))"
+            rf"(?:=|\s=\s)\\*[\"']?){_ABSENT}{_VALUE}"
+        ),
     ),
     (
-        ("pass", "secret", "token", "key"),
-        rf"(?i)(?P<keep>\"{_IN_QUOTES}(?:{_NAME}|key-data|authorization)\"\s{{0,8}}:\s{{0,8}}\")"
-        r"(?:[^\"\\]|\\.)++",
+        ("pass=", "secret=", "token=", "key=", "authorization"),
+        (
+            rf"(?i)(?P<keep>\"{_IN_QUOTES}(?:{_NAME}|key-data|authorization)\"\s{{0,8}}:\s{{0,8}}\")"
+            r"(?:[^\"\\]|\\.)++"
+        ),
     ),
     (
-        ("pass", "secret", "token", "key"),
-        rf"(?i)(?P<keep>\\+\"{_IN_QUOTES}(?:{_NAME}|key-data|authorization)\\+\"\s{{0,8}}:\s{{0,8}}\\+\")"
-        r"(?:[^\"\\]|\\\\\\\"|\\(?!\"))++",
+        ("pass=", "secret=", "token=", "key=", "authorization"),
+        (
+            rf"(?i)(?P<keep>(?<!\\)\\++\"{_IN_QUOTES}(?:{_NAME}|key-data|authorization)\\+\"\s{{0,8}}:\s{{0,8}}\\+\")"
+            r"(?:[^\"\\]|\\\\\\\"|\\(?!\"))++"
+        ),
     ),
     (
-        ("pass", "key"),
-        rf"(?i)(?P<keep>(?:pass(?:word|wd|phrase)|(?:api|access|secret|private)[_-]?key|key-data)"
-        rf"\s{{0,3}}:\s{{1,3}}[\"']?)(?!\[){_ABSENT}[^\s\"',;&]{{6,}}+",
+        ("pass=", "key="),
+        (
+            rf"(?i)(?P<keep>(?:pass(?:word|wd|phrase)|(?:api|access|secret|private)[_-]?key|key-data)"
+            rf"\s{{0,3}}:\s{{1,3}}[\"']?)(?!\[){_ABSENT}[^\s\"',;&]{{6,}}+"
+        ),
     ),
     (
-        ("token", "-key", "-secret"),
-        rf"(?i)(?P<keep>(?:-(?:token|key|secret)\s?:\s{{0,2}}|\btoken:\s{{1,3}})[\"']?)"
-        rf"{_ABSENT}(?=[^\s\"']*[0-9])[\w.~+/=-]{{12,}}+",
+        ("token=", "key=", "secret="),
+        (
+            rf"(?i)(?P<keep>(?:-(?:token|key|secret)\s?:\s{{0,2}}|\btoken:\s{{1,3}})[\"']?)"
+            rf"{_ABSENT}(?=[^\s\"']*[0-9])[\w.~+/=-]{{12,}}+"
+        ),
     ),
-    (("pass:",), rf"(?P<keep>\bpass:){_ABSENT}[^\s\"']++"),
+    (("pass=",), rf"(?P<keep>\bpass:){_ABSENT}[^\s\"']++"),
     (
         ("from-literal",),
         rf"(?P<keep>--from-literal[= ][\"']?[^\s=\"']{{1,253}}=){_ABSENT}{_ARGUMENT}",
     ),
     (
-        ("stdin", "passwd"),
-        rf"(?P<keep>\becho\s+(?:-\w+\s+)?){_ABSENT}{_ARGUMENT}"
-        r"(?=\s{0,4}\|[^|\n]{0,80}(?:--[a-z-]{0,20}stdin|\bpasswd|chpasswd))",
+        ("echo ",),
+        (
+            rf"(?P<keep>\becho\s+(?:-\w+\s+)?){_ABSENT}{_ARGUMENT}"
+            r"(?=\s{0,4}\|[^|\n]{0,80}(?:--[a-z-]{0,20}stdin|\bpasswd|chpasswd))"
+        ),
     ),
     # Headers and URLs
     (
         ("authorization",),
-        r"(?i)(?P<keep>\bauthorization[\"'\\]{0,4}\s{0,4}[:=]\s{0,4}[\"'\\]{0,4}"
-        rf"(?:bearer|basic|token|negotiate|digest|apikey)\s{{1,4}}){_ABSENT}[^\s\"',;\\]++",
+        (
+            r"(?i)(?P<keep>\bauthorization[\"'\\]{0,4}\s{0,4}[:=]\s{0,4}[\"'\\]{0,4}"
+            rf"(?:bearer|basic|token|negotiate|digest|apikey)\s{{1,4}}){_ABSENT}[^\s\"',;\\]++"
+        ),
     ),
     (
         ("authorization",),
@@ -100,7 +120,6 @@ _SOURCES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("bearer",), r"(?i)(?P<keep>\bbearer\s{1,4})(?=\S*[0-9])[\w.~+/-]{16,}+=*+"),
     (("@",), r"(?P<keep>://[^\s/:@\"'\\]{0,255}:)(?!\[REDACTED\]@)[^\s/?#\"'<>]+(?=@)"),
     (("@",), r"(?P<keep>://)[A-Za-z0-9_-]{20,}(?=@)"),
-    (("hooks.slack",), r"(?P<keep>hooks\.slack\.com/(?:services|workflows)/)[\w/]{16,}+"),
 )
 # Formats that cannot be mistaken. What is looked for first is cheap by its leading character.
 _TOKENS: tuple[tuple[str | re.Pattern[str], str], ...] = (
@@ -111,14 +130,17 @@ _TOKENS: tuple[tuple[str | re.Pattern[str], str], ...] = (
     (re.compile(r"GOCSPX-"), r"\bGOCSPX-[\w-]{20,}+"),
     (
         re.compile(r"_[A-Za-z0-9]{16}"),
-        r"(?:\b|(?<=_))(?:gh[pousr]_[A-Za-z0-9]{36,}+|github_pat_[A-Za-z0-9_]{22,}+|npm_[A-Za-z0-9]{36}"
-        r"|[rsp]k_(?:live|test)_[A-Za-z0-9]{16,}+|do[opr]_v1_[a-f0-9]{40,}+|hf_[A-Za-z0-9]{30,}+"
-        r"|whsec_[A-Za-z0-9]{24,}+|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32,}+)",
+        (
+            r"(?:\b|(?<=_))(?:gh[pousr]_[A-Za-z0-9]{36,}+|github_pat_[A-Za-z0-9_]{22,}+|npm_[A-Za-z0-9]{36}"
+            r"|[rsp]k_(?:live|test)_[A-Za-z0-9]{16,}+|do[opr]_v1_[a-f0-9]{40,}+|hf_[A-Za-z0-9]{30,}+"
+            r"|whsec_[A-Za-z0-9]{24,}+|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32,}+)"
+        ),
     ),
     ("_pat_", r"\bgithub_pat_[A-Za-z0-9_]{22,}+"),
     ("dckr_", r"\bdckr_(?:pat|oat)_[\w-]{20,}+"),
     (re.compile(r"gl[a-z]{2,5}-"), r"\bgl(?:pat|ptt|dt|rt|cbt|ft|soat|agent|oas|imt)-[\w-]{20,}+"),
     ("xox", r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}+"),
+    ("hooks.slack.com/", r"(?P<keep>hooks\.slack\.com/(?:services|workflows)/)[\w/]{16,}+"),
     ("xapp-", r"\bxapp-[0-9]-[A-Za-z0-9-]{10,}+"),
     ("ya29.", r"\bya29\.[\w-]{20,}+"),
     ("pypi-", r"\bpypi-[\w-]{16,}+"),
@@ -131,9 +153,8 @@ _SPEAKING = re.compile(
 )
 _SPEAKING_WORDS = ("pass", "secret", "token", "authorization", "pwd", "key")
 # Names that Falco itself gives; what stands in brackets is the event's own again.
-_OF_FALCO = re.compile(
-    r"(?:container|evt|falco|fleetwatch|k8s|k8smeta|ka|proc)\."
-)
+_OF_FALCO = re.compile(r"(?:container|evt|falco|fleetwatch|k8s|k8smeta|ka|proc)\.")
+_OF_SECRETS = '"ka.target.resource":"secrets"'
 _SECRET_KIND = re.compile(r"kind\\*[\"']?\s{0,4}:\s{0,4}\\*[\"']?Secret\b")
 _SECRET_MAPS = ("data", "stringData", "binaryData")
 _MAP = re.compile(
@@ -141,8 +162,10 @@ _MAP = re.compile(
     r"(?:\s{0,8}\"(?:[^\"\\]|\\.)*+\"\s{0,8}:\s{0,8}\"(?:[^\"\\]|\\.)*+\"?\s{0,8},?)*+"
 )
 _MAP_VALUE = re.compile(r"(?P<keep>\"\s{0,8}:\s{0,8}\")(?:[^\"\\]|\\.)++")
-_QUOTED_MAP = re.compile(r"\\+\"(?:data|stringData|binaryData)\\+\"\s{0,8}:\s{0,8}\{[^{}]*+")
-_QUOTED_MAP_VALUE = re.compile(r"(?P<keep>\\+\"\s{0,8}:\s{0,8}\\+\")[^\"\\]++")
+_QUOTED_MAP = re.compile(
+    r"(?<!\\)\\++\"(?:data|stringData|binaryData)\\+\"\s{0,8}:\s{0,8}\{[^{}]*+"
+)
+_QUOTED_MAP_VALUE = re.compile(r"(?P<keep>(?<!\\)\\++\"\s{0,8}:\s{0,8}\\+\")[^\"\\]++")
 _YAML_MAP = re.compile(
     r"^(?P<indent> *+)(?:data|stringData):[ \t]*\n(?P<lines>(?:(?P=indent) +\S[^\n]*(?:\n|\Z))++)",
     re.MULTILINE,
@@ -169,6 +192,8 @@ _TOKEN_HIDERS: tuple[tuple[str | Callable[[str], Any], _Hider], ...] = tuple(
     (sign if isinstance(sign, str) else sign.search, _replacing(re.compile(pattern)))
     for sign, pattern in _TOKENS
 )
+_NAME_WORDS = ("pass", "secret", "token", "key", "pwd", "authorization", "bearer", "rediscli_auth")
+_OTHER_WORDS = ("@", "from-literal", "echo ", "age-secret-key", "private key")
 _COMMAND_WORDS = (
     "mysql",
     "mariadb",
@@ -180,8 +205,14 @@ _COMMAND_WORDS = (
     "sqlcmd",
     "mosquitto",
 )
-# "pass" is part of sshpass and htpasswd
-_NAME_WORDS = ("pass", "secret", "token", "key", "pwd", "authorization", "bearer", "rediscli_auth")
+# A word only counts as a name, "pass=", where something is assigned to it.
+_ASSIGNED = {
+    word: re.compile(rf"{word}(?:word|wd|phrase|-data)?[\"'\\0-9_\]]{{0,64}}\s{{0,8}}[=:]")
+    for word in ("pass", "secret", "token", "key", "pwd")
+}
+_IS_OPTION = re.compile(
+    r"-[a-z0-9_-]{0,40}?(?:pass(?:word|wd|phrase)?|secret|token|key)(?:=|\s|\\[nrt])"
+)
 
 
 def _hiders(text: str) -> tuple[_Hider, ...]:
@@ -189,8 +220,14 @@ def _hiders(text: str) -> tuple[_Hider, ...]:
     low = text.lower()
     words = {word for word in _NAME_WORDS if word in low}
     found: list[_Hider] = []
-    if words or "@" in low:
-        found += [hide for these, hide in _HIDERS if any(word in low for word in these)]
+    if words or "@" in low or "echo " in low:
+        words |= {
+            f"{word}=" for word, name in _ASSIGNED.items() if word in words and name.search(low)
+        }
+        words |= {word for word in _OTHER_WORDS if word in low}
+        if _IS_OPTION.search(low):
+            words.add("option")
+        found += [hide for these, hide in _HIDERS if not words.isdisjoint(these)]
     if "secret" in words and _SECRET_KIND.search(text):
         found.insert(0, _hide_secret_maps)
     found += [
@@ -198,7 +235,9 @@ def _hiders(text: str) -> tuple[_Hider, ...]:
         for sign, hide in _TOKEN_HIDERS
         if (sign in text if isinstance(sign, str) else sign(text))
     ]
-    if "pass" in words or any(word in low for word in _COMMAND_WORDS):
+    if any(word in low for word in _COMMAND_WORDS) or (
+        "pass" in words and ("sshpass" in low or "htpasswd" in low)
+    ):
         found.append(hide_arguments)
     return tuple(found)
 
@@ -254,18 +293,13 @@ class Redactor:
                 break
         return text
 
-    @property
-    def looks_everywhere(self) -> bool:
-        """Whether no word tells beforehand that nothing will be found."""
-        return bool(self._extra)
-
 
 def redact_event(alert: Alert, redactor: Redactor) -> Alert:
     """Return an alert without the secrets of its output and fields, itself where it has none."""
     if not redactor.enabled:
         return alert
     hiders = _hiders(f"{alert.output}\n{alert.fields}")
-    if not hiders and not redactor.looks_everywhere:
+    if not hiders and not redactor.extra and _OF_SECRETS not in alert.fields:
         return alert
     walk = _Walk(redactor, hiders)
     fields: dict[str, Any] = _decode(alert.fields)

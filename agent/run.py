@@ -3,18 +3,23 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from importlib.metadata import version
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent import kubeconfig, kubernetes
 from agent.backoff import Backoff
-from agent.settings import FatalError, Settings
+from agent.errors import FatalError
+from agent.inventory import Inventory
+from agent.settings import Settings
 from agent.state import State
 from agent.uplink import Uplink
 from agent.watcher import Watcher, cluster_uid, kubernetes_version
 from protocol import messages as m
 from sources import registry
+
+if TYPE_CHECKING:
+    from agent.intake import Intake
 
 FIRST_CONNECTION = 10.0  # seconds that listing waits for the aggregator, to send as it lists
 
@@ -37,6 +42,52 @@ async def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, api: kubernetes.Api) -> None:
+    inventory = Inventory()
+    events = _open_intake(settings, inventory)
+    listening = asyncio.create_task(_listen(settings, events))
+    try:
+        await _watch(settings, api, inventory, events, listening)
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        if events is not None:
+            await events.close()
+
+
+def _open_intake(settings: Settings, inventory: Inventory) -> "Intake | None":
+    """Open the spool of events; nothing of it is loaded where no events are taken."""
+    receiver = settings.receiver
+    if receiver is None:
+        return None
+    from agent.intake import Intake
+    from agent.spool import Spool
+
+    return Intake(lambda: Spool(settings.home, limit=receiver.spool_bytes), inventory)
+
+
+async def _listen(settings: Settings, events: "Intake | None") -> None:
+    """Take Falco's events, whatever else of the agent works. Raises `FatalError`."""
+    if settings.receiver is None or events is None:
+        await asyncio.Event().wait()
+        return
+    from agent.receiver import Receiver
+    from agent.redaction import PatternError, Redactor
+
+    try:
+        redactor = Redactor(settings.receiver.redact, settings.receiver.redact_patterns)
+    except PatternError as error:
+        raise FatalError(str(error)) from error
+    receiver = Receiver(settings.receiver, events, redactor)
+    await _first_of(events.run(), receiver.run())
+
+
+async def _watch(
+    settings: Settings,
+    api: kubernetes.Api,
+    inventory: Inventory,
+    events: "Intake | None",
+    listening: asyncio.Task[None],
+) -> None:
     uid = await _learn(lambda: cluster_uid(api), "the cluster's UID")
     release = await _learn(lambda: kubernetes_version(api), "the cluster's version")
     instance = settings.instance()
@@ -51,14 +102,15 @@ async def _run(settings: Settings, api: kubernetes.Api) -> None:
             clock=time.time_ns() // 1_000_000,
             cluster_uid=uid,
             kubernetes_version=release,
+            spool=m.Spool(events.epoch, events.oldest, events.next) if events else None,
         )
 
     async def resend(kind: str, keys: Iterable[m.Key]) -> None:
         await watcher.resend(kind, keys)
 
     state = State()
-    uplink = Uplink(state, settings, hello, resend)
-    watcher = Watcher(api, state, uplink)
+    uplink = Uplink(state, settings, hello, resend, events=events)
+    watcher = Watcher(api, state, uplink, inventory=inventory)
     connection = asyncio.create_task(uplink.run())
     try:
         try:
@@ -66,13 +118,24 @@ async def _run(settings: Settings, api: kubernetes.Api) -> None:
                 await uplink.first_attempt.wait()
         except TimeoutError:
             logger.warning("no aggregator yet; watching the cluster meanwhile")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(watcher.run())
-            group.create_task(_outlive(connection))
+        await _first_of(watcher.run(), _outlive(connection), _outlive(listening))
     finally:
         await uplink.close(m.Reason.SHUTDOWN, "the agent stops")
         connection.cancel()
         await asyncio.gather(connection, return_exceptions=True)
+
+
+async def _first_of(*endless: Coroutine[Any, Any, None]) -> None:
+    """Run what never ends by itself; the first that fails ends all, with its own error."""
+    tasks = [asyncio.ensure_future(one) for one in endless]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _outlive(task: asyncio.Task[None]) -> None:

@@ -53,7 +53,13 @@ class End(Struct, frozen=True):
     retry_after: float | None
 
 
-Effect = Send | Resend | Rejected | End
+class Committed(Struct, frozen=True):
+    """The aggregator has stored events or gaps."""
+
+    stored: m.Stored
+
+
+Effect = Send | Resend | Rejected | End | Committed
 Strikes = Counter[tuple[str, m.Key, int]]  # entries that were in frames that closed a session
 
 
@@ -153,6 +159,8 @@ class Session:
             case m.Missing():
                 self._known.clear()  # the content behind an entry may be gone
                 effects.append(Resend(frame.kind, None if frame.everything else frame.keys))
+            case m.Stored():
+                effects.append(Committed(frame))
             case m.Reject():
                 effects.append(Rejected(frame.items))
             case m.Goodbye():

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from agent.errors import FatalError
+from agent.receiver_settings import ReceiverSettings
+
 log = logging.getLogger(__name__)
 
 SOCKET_PATH = "/agent/v1"
 CLUSTER_HEADER = "X-Fleetwatch-Cluster"
 INSTANCE_FILE = "instance"
-
-
-class FatalError(Exception):
-    """What no retry mends; the message says what to do. The program ends with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +31,7 @@ class Settings:
     kubeconfig: Path | None = None  # None is the pod's own service account
     context: str | None = None  # None is the kubeconfig's current one
     home: Path  # what must survive a restart: the instance's name, the spool
+    receiver: ReceiverSettings | None = None  # None takes no events
 
     @property
     def socket_url(self) -> str:

@@ -22,10 +22,10 @@ from pathlib import Path
 
 from agent import event_table as table
 from agent import gaps
+from agent.errors import FatalError
 from agent.event_table import Batch, Entry
 from agent.gaps import Loss
 from agent.mark import NONE, Mark, MarkFile
-from agent.settings import FatalError
 from protocol.messages import GapRecord, Priority
 
 logger = logging.getLogger(__name__)
@@ -104,6 +104,13 @@ class Spool:
         """Record that events are missing. Raises `SpoolError`."""
         with self._writing():
             self._note(loss)
+
+    def name_epoch(self, epoch: str) -> None:
+        """Give the epoch a name that says what is in it, before anything of it is sent."""
+        with self._writing() as database:
+            database.execute(table.REMEMBER, ("epoch", epoch))
+        self.epoch, self._opened_at = epoch, self.next
+        self._write_mark()
 
     def alive(self) -> None:
         """Note that somebody listens."""

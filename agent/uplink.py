@@ -13,7 +13,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -22,6 +22,10 @@ from agent.backoff import Backoff
 from agent.settings import Settings
 from agent.state import Change, State
 from protocol import messages as m
+
+if TYPE_CHECKING:
+    from agent.delivery import Delivery
+    from agent.intake import Intake
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +52,16 @@ class Uplink:
         resend: Callable[[str, Iterable[m.Key]], Awaitable[None]],
         *,
         partial: bool = False,
+        events: "Intake | None" = None,  # None where nobody takes events
     ) -> None:
         """`resend` puts entries in again, of which the aggregator says that it lacks them.
 
         A partial state is added to what the aggregator holds, which keeps all else.
         """
         self._partial = partial
+        self._events = events
+        self._delivery: Delivery | None = None
+        self._welcomed = asyncio.Event()
         self._state = state
         self._settings = settings
         self._hello = hello
@@ -85,6 +93,7 @@ class Uplink:
             and not self._resending
             and self._resends.empty()
             and self._outgoing.empty()
+            and (self._events is None or not self._events.waiting)
         )
 
     async def run(self) -> None:
@@ -118,6 +127,7 @@ class Uplink:
         session = s.Session(self._state, self._hello(), self._strikes, partial=self._partial)
         self._outgoing = asyncio.Queue()
         self._resends = asyncio.Queue()
+        self._welcomed = asyncio.Event()
         tasks: list[asyncio.Task[Any]] = [asyncio.create_task(self._write(socket))]
         self._perform(session.start())
         self._session = session
@@ -127,6 +137,8 @@ class Uplink:
                 asyncio.create_task(self._serve_resends()),
                 asyncio.create_task(self._beat(session)),
             ]
+            if self._events is not None:
+                tasks.append(asyncio.create_task(self._deliver(session, self._events)))
             reader = asyncio.create_task(self._read(socket, session))
             tasks.append(reader)
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -136,6 +148,7 @@ class Uplink:
             return await reader if reader.done() else None
         finally:
             self._session = None
+            self._delivery = None
             self._resending = 0
             self._room.set()
             for task in tasks:
@@ -218,6 +231,7 @@ class Uplink:
             if session.welcome is not None and welcome is None:
                 self.failure = ""
                 self.first_attempt.set()
+                self._welcomed.set()
                 logger.info("connected to %s", self._settings.url)
                 if self._partial:
                     for kind in self._state.kinds:
@@ -240,6 +254,9 @@ class Uplink:
                 self._outgoing.put_nowait(effect.frame)
             elif isinstance(effect, s.Resend):
                 self._resends.put_nowait(effect)
+            elif isinstance(effect, s.Committed):
+                if self._delivery is not None:
+                    self._delivery.stored(effect.stored)
             elif isinstance(effect, s.Rejected):
                 for item in effect.items:
                     self.rejected[item.kind, item.key] = item.reason
@@ -267,6 +284,14 @@ class Uplink:
             self._perform(session.flush())
             if not session.full:
                 self._room.set()
+
+    async def _deliver(self, session: s.Session, events: "Intake") -> None:
+        await self._welcomed.wait()
+        from agent.delivery import Delivery
+
+        if session.welcome is not None:
+            self._delivery = Delivery(events, session.welcome, self._outgoing.put_nowait)
+            await self._delivery.run()
 
     async def _serve_resends(self) -> None:
         while True:
@@ -304,7 +329,14 @@ class Uplink:
                 if kind.newest_report_at is not None or kind.scanner
             )
             clock = time.time_ns() // 1_000_000
-            self._perform(session.heartbeat(m.Heartbeat(clock=clock, kinds=news)))
+            events = self._events
+            beat = m.Heartbeat(
+                clock=clock,
+                kinds=news,
+                spool_events=events.waiting if events else 0,
+                oldest_unsent=events.oldest_at if events else None,
+            )
+            self._perform(session.heartbeat(beat))
 
     def _fail(self, reason: str) -> None:
         self.failure = reason

@@ -69,11 +69,18 @@ async def kubernetes_version(api: Api) -> str:
 class Watcher:
     """Watches a cluster into `state` and `outlet`."""
 
-    def __init__(self, api: Api, state: State, outlet: Outlet) -> None:
+    def __init__(
+        self,
+        api: Api,
+        state: State,
+        outlet: Outlet,
+        *,
+        inventory: Inventory | None = None,  # None where nobody else asks it
+    ) -> None:
         self._api = api
         self._state = state
         self._writer = Writer(state, outlet)
-        self._inventory = Inventory()
+        self._inventory = inventory or Inventory()
         self._workloads = Workloads(self._inventory, self._writer)
         self._reports = Reports(self._inventory, self._writer)
         self._rereads = Rereads(api, self._reports)

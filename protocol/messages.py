@@ -8,10 +8,19 @@ Times are milliseconds since 1970, UTC. Names of contents are 32 bytes. Fingerpr
 64-bit numbers, 0 is never one.
 """
 
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
 import msgspec
 from msgspec import Struct
+
+from protocol.events import Event as Event  # noqa: PLC0414 - part of this vocabulary
+from protocol.events import GapRecord as GapRecord  # noqa: PLC0414
+from protocol.events import Priority as Priority  # noqa: PLC0414
+from protocol.events import decode_event as decode_event  # noqa: PLC0414
+from protocol.events import decode_events as decode_events  # noqa: PLC0414
+from protocol.objects import Image as Image  # noqa: PLC0414
+from protocol.objects import Key as Key  # noqa: PLC0414
+from protocol.objects import Object as Object  # noqa: PLC0414
 
 VERSION = 1
 SUBPROTOCOL = "fleetwatch.v1"
@@ -50,33 +59,6 @@ class Reason(StrEnum):
     FENCED = "FENCED"  # another instance took over, or still holds the cluster
     BUSY = "BUSY"  # too many sessions, or the database does not answer
     IDLE = "IDLE"  # nothing was heard for three heartbeats
-
-
-class Key(Struct, frozen=True, array_like=True):
-    """An entry's place within its kind. For workloads `sub` is "group/Kind", else a sub-key."""
-
-    namespace: str
-    name: str
-    sub: str = ""
-
-
-class Object(Struct, frozen=True, array_like=True):
-    """A Kubernetes object; `group` is "" for the core group, `namespace` "" for cluster scope."""
-
-    group: str
-    kind: str
-    namespace: str
-    name: str
-
-
-class Image(Struct, frozen=True, array_like=True):
-    """An image, normalised; `trusted` where `digest` was seen running, not only reported."""
-
-    registry: str
-    repository: str
-    tag: str
-    digest: str
-    trusted: bool = False
 
 
 class Report(Struct, frozen=True, array_like=True, tag="r"):
@@ -146,49 +128,6 @@ class Item(Struct, frozen=True, array_like=True):
     fingerprint: int
     observed_at: int
     body: Body
-
-
-class Priority(IntEnum):
-    """Falco's priorities; the lower the graver."""
-
-    EMERGENCY = 0
-    ALERT = 1
-    CRITICAL = 2
-    ERROR = 3
-    WARNING = 4
-    NOTICE = 5
-    INFORMATIONAL = 6
-    DEBUG = 7
-
-
-class Event(Struct, frozen=True, array_like=True):
-    """One runtime event. Texts that it does not have are ""."""
-
-    time: int | None  # nanoseconds since 1970 by the event's own word
-    received_at: int  # by the agent's clock
-    rule: str
-    priority: Priority
-    source: str
-    output: str
-    hostname: str
-    tags: tuple[str, ...]
-    namespace: str
-    pod: str
-    container: str
-    subject: Object | None  # the workload that the pod belongs to, or what the event is about
-    image: Image | None
-    fields: str  # a JSON object
-
-
-class GapRecord(Struct, frozen=True, array_like=True):
-    """Events that are known to be missing. A gap that grows is sent again under its key."""
-
-    key: str  # names it within the spool's epoch
-    reason: str
-    started_at: int | None  # every missing event lies between these two, where they are known
-    ended_at: int | None
-    events: int | None  # None where nobody knows how many
-    priorities: dict[str, int] = {}  # how many of which, where known
 
 
 class Content(Struct, frozen=True, array_like=True):
@@ -451,7 +390,5 @@ FromAggregator = (
 )
 
 encode = msgspec.msgpack.Encoder(order="deterministic").encode
-decode_events = msgspec.msgpack.Decoder(tuple[Event, ...]).decode
-decode_event = msgspec.msgpack.Decoder(Event).decode
 decode_from_agent = msgspec.msgpack.Decoder(FromAgent).decode
 decode_from_aggregator = msgspec.msgpack.Decoder(FromAggregator).decode

@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 from msgspec import Struct
 
 from agent.cli import main
-from agent.settings import FatalError, Settings
+from agent.errors import FatalError
+from agent.settings import Settings
 
 
 class Sent(Struct):

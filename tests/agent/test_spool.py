@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from agent import gaps
-from agent.settings import FatalError
+from agent.errors import FatalError
 from agent.event_table import Entry
 from agent.spool import DATABASE, MARK, ROW_BYTES, Spool, SpoolError
 from protocol.messages import Priority

@@ -41,6 +41,24 @@ BODIES: dict[str, m.Body] = {
     "node": m.Node({}, "v1.33.0", "Debian 12", "amd64", "containerd://2"),
     "failure": m.Failure("report: missing", 120),
 }
+EVENT = m.Event(
+    time=1_767_225_600_123_456_789,
+    received_at=1_767_225_600_200,
+    rule="Terminal shell in container",
+    priority=m.Priority.NOTICE,
+    source="syscall",
+    output="A shell was spawned",
+    hostname="node-1",
+    tags=("container", "shell"),
+    namespace="shop",
+    pod="web-1",
+    container="app",
+    subject=m.Object("apps", "Deployment", "shop", "web"),
+    image=IMAGE,
+    fields='{"evt.time":1767225600123456789}',
+)
+PACKED = m.encode((EVENT,))  # compressed on the wire, by whatever release of zstd
+OPEN_GAP = m.GapRecord("open", "RECEIVER_DOWN", None, None, None)
 FRAMES: dict[str, m.FromAgent | m.FromAggregator] = {
     "hello": m.Hello(
         versions=(1,),
@@ -80,6 +98,13 @@ FRAMES: dict[str, m.FromAgent | m.FromAggregator] = {
     "delete": m.Delete(seq=1, kind="g/K", keys=(KEY,), observed_at=6),
     "reject": m.Reject(items=(m.Refused("g/K", KEY, "why"),)),
     "ack": m.Ack(seq=1, credits=m.Credits(context=1, contents=2)),
+    "events": m.Events(epoch="epoch", offsets=(3, 5), size=len(PACKED), body=PACKED),
+    "gaps": m.Gaps(
+        epoch="epoch", gaps=(m.GapRecord("key", "OVERFLOW", 1, 2, 3, {"DEBUG": 3}), OPEN_GAP)
+    ),
+    "stored": m.Stored(
+        epoch="epoch", next=6, gaps=(("key", 3), ("open", None)), credits=m.Credits(events=7)
+    ),
     "heartbeat": m.Heartbeat(clock=1, kinds=(m.KindNews("g/K", 2, "Trivy"),), spool_events=3),
     "goodbye": m.Goodbye(reason=m.Reason.FENCED, message="why", retry_after=1.5, seq=9),
 }
@@ -112,6 +137,10 @@ def test_every_frame_has_a_vector() -> None:
     kinds = {*get_args(m.FromAgent), *get_args(m.FromAggregator)}
 
     assert {type(frame) for frame in FRAMES.values()} == kinds
+
+
+def test_packed_events_are_understood() -> None:
+    assert m.decode_events(PACKED) == (EVENT,)
 
 
 def test_fields_of_newer_versions_are_ignored() -> None:
