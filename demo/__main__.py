@@ -18,7 +18,7 @@ from aggregator.cli.home import Home
 from aggregator.cli.local import Running, running
 from aggregator.cli.server import run, signals
 from aggregator.settings import Address, parse_address
-from demo.cluster import CLUSTERS, LABELS, Cluster, watched
+from demo.cluster import CLUSTERS, FIRST_ALERTS, LABELS, Cluster, watched
 
 FED_WITHIN = 60.0  # seconds for all clusters to be there
 POLL = 0.1  # seconds between looks whether they are
@@ -43,6 +43,29 @@ QUESTION = """\
   }
 }"""
 
+# What Falco saw, in which workload, and what of its running image is critical and can be mended.
+RUNTIME_QUESTION = """\
+{
+  runtimeEvents(first: 3) {
+    nodes {
+      time
+      rule
+      priority
+      cluster { name }
+      pod
+      subject { kind name }
+      image {
+        name
+        findings(first: 2, filter: {severity: {in: [CRITICAL]}, fixable: true}) {
+          nodes { rule { key } package { name fixedVersion } }
+        }
+      }
+    }
+  }
+}"""
+SUBSCRIPTION = """\
+subscription { runtimeEvents { node { time cluster { name } priority rule pod output } } }"""
+
 
 @click.command()
 @click.option("--once", is_flag=True, help="Feed, ask one question, print the answer and exit.")
@@ -60,8 +83,10 @@ async def _demo(folder: Path, address: Address, *, once: bool) -> None:
         click.echo("Starting Postgres, the aggregator and three clusters …")
         async with running(home, address) as local, _clusters(local, folder) as clusters:
             await _until_fed(local)
-            answer = await _ask(local)
-            click.echo(f"\n{QUESTION}\n\n{json.dumps(answer, indent=2)}\n")
+            await _first_alerts(local, clusters)
+            for question in (QUESTION, RUNTIME_QUESTION):
+                answer = await _ask(local, question)
+                click.echo(f"\n{question}\n\n{json.dumps(answer, indent=2)}\n")
             if once:
                 return
             _introduce(local, home)
@@ -101,15 +126,32 @@ async def _until_fed(local: Running) -> None:
         await connection.close()
 
 
-async def _ask(local: Running) -> object:
+async def _first_alerts(local: Running, clusters: list[Cluster]) -> None:
+    """Let each cluster's Falco see something, and wait until it is stored."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for cluster in clusters:
+            for _ in range(FIRST_ALERTS):
+                await cluster.alert(client)
+    connection = await asyncpg.connect(local.database_url)
+    try:
+        async with asyncio.timeout(FED_WITHIN):
+            while await connection.fetchval(
+                "SELECT count(*) FROM runtime_event"
+            ) < FIRST_ALERTS * len(clusters):
+                await asyncio.sleep(POLL)
+    finally:
+        await connection.close()
+
+
+async def _ask(local: Running, question: str) -> object:
     async with httpx.AsyncClient(timeout=30.0) as client:
         answer = await client.post(
             f"{local.url}/graphql",
-            json={"query": QUESTION},
+            json={"query": question},
             headers={"Authorization": f"Bearer {local.token}"},
         )
     body = answer.json()
-    if "errors" in body or not body["data"]["rule"]:
+    if "errors" in body or not all(body["data"].values()):
         raise click.ClickException(f"the demo's own question failed: {body}")
     return body["data"]
 

@@ -84,6 +84,10 @@ class Deployment:
         for number in range(self.replicas):
             yield self._pod(number)
 
+    def pods(self) -> list[str]:
+        """The names of its pods."""
+        return [self._pod_name(number) for number in range(self.replicas)]
+
     def reports(self) -> Iterable[Object]:
         """What the scanners say about it."""
         yield self._vulnerabilities()

@@ -30,6 +30,17 @@ def _setting(name: str, kind: Any, text: str) -> Callable[[Command], Command]:
 @_setting("query_timeout", click.FloatRange(0.1), "Seconds until a statement is given up.")
 @_setting("ingest_connections", click.IntRange(1, 1000), "Connections to Postgres for agents.")
 @_setting("ingest_timeout", click.FloatRange(0.1), "Seconds until a statement is given up.")
+@_setting("events_retention", click.FloatRange(1), "Days that runtime events are kept.")
+@_setting(
+    "events_rate",
+    click.FloatRange(0),
+    "Runtime events a second of one cluster; above it they wait in its spool. 0 is any number.",
+)
+@_setting(
+    "events_budget",
+    click.IntRange(0),
+    "Runtime events a day of one cluster; above it they are lost, and a gap says so.",
+)
 @_setting("body_bytes", click.IntRange(1024), "Limit of a request's body.")
 @_setting("frame_bytes", click.IntRange(65536), "Limit of an agent's message.")
 @_setting("shutdown_grace", click.FloatRange(0), "Seconds for what is under way when stopping.")

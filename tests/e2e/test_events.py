@@ -137,14 +137,18 @@ async def test_what_came_while_the_aggregator_was_away_is_stored_once(
             async with httpx.AsyncClient() as client:
                 await client.post(url, json=alert(1))
             await until(lambda: equal(aggregator, [1]))
-    async with agent_of(aggregator, kubernetes, token, tmp_path / "agent") as url:
-        async with httpx.AsyncClient() as client:
-            for number in (2, 3):
-                assert (await client.post(url, json=alert(number))).status_code == 200
-    async with serve(dsn, tmp_path / "home", port=port) as aggregator:
-        async with agent_of(aggregator, kubernetes, token, tmp_path / "agent"):
-            await until(lambda: equal(aggregator, [1, 2, 3]))
-            await until(lambda: silences(aggregator, 2))
+    async with (
+        agent_of(aggregator, kubernetes, token, tmp_path / "agent") as url,
+        httpx.AsyncClient() as client,
+    ):
+        for number in (2, 3):
+            assert (await client.post(url, json=alert(number))).status_code == 200
+    async with (
+        serve(dsn, tmp_path / "home", port=port) as aggregator,
+        agent_of(aggregator, kubernetes, token, tmp_path / "agent"),
+    ):
+        await until(lambda: equal(aggregator, [1, 2, 3]))
+        await until(lambda: silences(aggregator, 2))
 
 
 async def silences(aggregator: Aggregator, number: int) -> bool:
