@@ -82,7 +82,7 @@ class Connected:
         if self.closed.is_set():
             return False
         events = self.session.events
-        return bool(self.session.pending or events.gaps or (events and self.rate.open))
+        return bool(self.session.pending or events.gaps or (events and self.rate.allowance > 0))
 
     def note_written(self) -> None:
         """Wake who waits for everything to be written."""
@@ -200,7 +200,7 @@ class Hub:
                 break
             if connected.due:
                 share = min(findings, SESSION_FINDINGS)
-                allowed = min(events, SESSION_EVENTS) if connected.rate.open else 0
+                allowed = min(events, SESSION_EVENTS, connected.rate.allowance)
                 taken = connected.session.take(min(left, SESSION_ITEMS), share, allowed)
                 connected.writing = taken
                 group.append((connected, taken))

@@ -4,6 +4,7 @@ They are apart from the state (pending.py): a cluster whose events are held back
 its rate, goes on to report its state. Frames are taken whole and in order.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -27,15 +28,15 @@ class Rate:
         self._filled_at = clock()
 
     @property
-    def open(self) -> bool:
-        """Whether events may be taken now."""
+    def allowance(self) -> float:
+        """How many events may be taken now."""
         if self._limit is None:
-            return True
+            return math.inf
         now = self._clock()
         gained = (now - self._filled_at) * self._limit
         self._left = min(self._left + gained, self._limit * BURST)
         self._filled_at = now
-        return self._left > 0
+        return max(0.0, self._left)
 
     def spend(self, events: int) -> None:
         """Count events as taken; a frame more than the allowance is paid back by waiting."""
@@ -79,7 +80,7 @@ class PendingEvents:
         self.gaps.update({(epoch, gap.key): gap for gap in gaps})
 
     def take(
-        self, limit: int
+        self, limit: float
     ) -> tuple[tuple[EventBatch, ...], tuple[tuple[str, m.GapRecord], ...]]:
         """Hand over frames of about `limit` events, and all gaps as (epoch, gap)."""
         while self._arrivals and limit > 0:

@@ -140,7 +140,7 @@ class Session:
         except BadFrameError as error:
             yield Close(m.Goodbye(reason=m.Reason.BAD_FRAME, message=str(error), seq=error.seq))
 
-    def take(self, limit: int, findings: int, events: int = 0) -> Write:
+    def take(self, limit: int, findings: int, events: float = 0) -> Write:
         """Hand over pending entries, contents of about so many findings, and events, to be written."""
         write = self.pending.take(self.cluster_id, self.number, self._skew, limit, findings)
         if not self.events:
