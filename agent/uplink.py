@@ -19,6 +19,7 @@ import aiohttp
 
 from agent import session as s
 from agent.backoff import Backoff
+from agent.errors import FatalError
 from agent.settings import Settings
 from agent.state import Change, State
 from protocol import messages as m
@@ -34,6 +35,9 @@ WELCOME_TIMEOUT = 30.0  # seconds from Hello to Welcome
 LINGER = 0.02  # seconds that changes wait for company before they are offered
 FRAME_BYTES = 16 * 2**20  # largest frame that is taken
 SILENCE_HEARTBEATS = 3  # heartbeats without any frame until the connection counts as dead
+STEADY = (
+    30.0  # seconds after which a session counts as a success, and the next one may come at once
+)
 RETRY_JITTER = 0.2  # of the wait that a Goodbye asks for
 
 
@@ -102,13 +106,20 @@ class Uplink:
         async with aiohttp.ClientSession() as client:
             while True:
                 wait: float | None = None
+                began = asyncio.get_running_loop().time()
                 try:
                     wait = await self.converse(client)
+                except FatalError:
+                    raise
                 except RefusedError as error:
                     self._fail(str(error))
                 except (aiohttp.ClientError, TimeoutError, OSError, s.ProtocolError) as error:
                     self._fail(_reason(error))
-                else:
+                except Exception:
+                    # Whatever it is, it ends this session and not the agent, which takes events.
+                    self.failure = "a fault of the agent"
+                    logger.exception("the session ended by a fault of the agent")
+                if asyncio.get_running_loop().time() - began >= STEADY:
                     backoff.reset()
                 self.first_attempt.set()
                 if wait is None:
