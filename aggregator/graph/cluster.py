@@ -8,7 +8,7 @@ from aggregator.graph.cluster_filter import STATE, conditions
 from aggregator.graph.compiler import Compilation
 from aggregator.graph.filters import ClusterFilter, order_direction
 from aggregator.graph.finding_arguments import FINDING_ARGUMENTS
-from aggregator.graph.mapping import Computed, Later, Many, column, lazy, mapped
+from aggregator.graph.mapping import Computed, Later, Many, column, lazy, listed, mapped
 from aggregator.graph.node import Node, identity
 from aggregator.graph.pages import AFTER, FIRST, Connection, Listing, Page, Term
 from aggregator.graph.scalars import ClusterState, DateTime, Direction, Json, KindState, Long
@@ -17,6 +17,7 @@ from aggregator.graph.severities import CATEGORY, NAMESPACE, OPEN, SeverityCount
 from aggregator.graph.statement import Row, where
 from aggregator.graph.tables import (
     CLUSTER,
+    EVENT_GAP,
     FAILED_REPORT,
     IMAGE_USAGE,
     KIND,
@@ -25,6 +26,7 @@ from aggregator.graph.tables import (
     USAGE,
 )
 
+MAX_GAPS = 50  # gaps shown of a cluster unless asked otherwise
 MAX_KINDS = 200  # kinds of reports shown of a cluster
 
 
@@ -166,6 +168,22 @@ class Cluster(Node):
         FIRST,
         AFTER,
         returns=lazy("image", "ImageConnection"),
+    )
+    runtime_events = mapped(
+        Later("event", "OF_CLUSTER"),
+        "What its runtime sensors saw, newest first.",
+        ("filter", lazy("event_filter", "RuntimeEventFilter") | None, "Which events."),
+        FIRST,
+        AFTER,
+        returns=lazy("event", "RuntimeEventConnection"),
+    )
+    event_gaps = mapped(
+        Many(
+            EVENT_GAP, "{g.cluster_id} = {up[c].id}", "{g.recorded_at} DESC, {g.id} DESC", MAX_GAPS
+        ),
+        "Runtime events that are known to be missing, the latest news first.",
+        ("first", int | None, "How many at most.", MAX_GAPS),
+        returns=listed("event", "EventGap"),
     )
     failed_reports: Long = mapped(
         Computed(_failed), "How many of its reports could not be read or taken in."

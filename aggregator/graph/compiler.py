@@ -198,6 +198,10 @@ class Compilation:
         finally:
             self._open.pop()
 
+    def refuse_where(self, condition: str, error: GraphError) -> None:
+        """Answer an error in place of data where a condition holds; the same statement looks."""
+        self._guards.append((condition, error))
+
     def refuse_unless_small(
         self, message: str, path: tuple[str, ...], *, within: Within | None = None
     ) -> None:
@@ -210,14 +214,10 @@ class Compilation:
         conditions = SEVERITY_COUNT.scope(self.statement, row)
         if within is not None:
             conditions += within(row)
-        self._guards.append(
-            (
-                (
-                    f"(SELECT sum({row['sc'].findings}) FROM {row.fill(SEVERITY_COUNT.source)}"
-                    f"{where(conditions)}) > {SMALL_SCOPE_FINDINGS}"
-                ),
-                GraphError(TOO_BROAD, message, path=path),
-            )
+        self.refuse_where(
+            f"(SELECT sum({row['sc'].findings}) FROM {row.fill(SEVERITY_COUNT.source)}"
+            f"{where(conditions)}) > {SMALL_SCOPE_FINDINGS}",
+            GraphError(TOO_BROAD, message, path=path),
         )
 
 

@@ -138,21 +138,28 @@ def span(value: str) -> timedelta:
 
 def time(compilation: Compilation, expression: str, tree: Tree) -> list[str]:
     """Return the conditions of a TimeFilter."""
-    if not isinstance(tree, dict):
-        return []
+    since, until = time_bounds(compilation, tree)
+    return [
+        *(f"{expression} >= {bound}" for bound in since),
+        *(f"{expression} < {bound}" for bound in until),
+    ]
+
+
+def time_bounds(compilation: Compilation, tree: Tree) -> tuple[list[str], list[str]]:
+    """Return the bounds of a TimeFilter: not earlier than these, and earlier than these."""
+    since: list[str] = []
+    until: list[str] = []
     bind = compilation.statement.bind
-    conditions = []
-    for name, leaf in tree.items():
+    for name, leaf in (tree or {}).items():
         if not isinstance(leaf, Given):
             continue
         if name == "since":
-            conditions.append(f"{expression} >= {bind(leaf.read, 'timestamptz')}")
+            since.append(bind(leaf.read, "timestamptz"))
         elif name == "until":
-            conditions.append(f"{expression} < {bind(leaf.read, 'timestamptz')}")
+            until.append(bind(leaf.read, "timestamptz"))
         else:
-            length = bind(_span(leaf.read), "interval")
-            conditions.append(f"{expression} >= now() - {length}")
-    return conditions
+            since.append(f"now() - {bind(_span(leaf.read), 'interval')}")
+    return since, until
 
 
 def _span(read: Read) -> Read:

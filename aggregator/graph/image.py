@@ -169,6 +169,14 @@ class Image(Node):
         AFTER,
         returns=lazy("package", "PackageConnection"),
     )
+    runtime_events = mapped(
+        Later("event", "OF_IMAGE"),
+        "What runtime sensors saw in containers of it, newest first.",
+        ("filter", lazy("event_filter", "RuntimeEventFilter") | None, "Which events."),
+        FIRST,
+        AFTER,
+        returns=lazy("event", "RuntimeEventConnection"),
+    )
 
 
 @strawberry.type(description="Images.")

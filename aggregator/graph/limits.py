@@ -22,6 +22,10 @@ MAX_ERRORS = 10  # listed in one answer
 PLANNED_SIZES = (1, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1_000)
 
 SMALL_SCOPE_FINDINGS = 300_000  # findings in scope up to which questions outside the fast set run
+SMALL_SCOPE_EVENTS = (
+    200_000  # runtime events in scope up to which questions outside the fast set run
+)
+WALKED_CLUSTERS = 64  # clusters of a filter or scope up to which each is looked into by itself
 EXACT_SUBJECTS_REPORTS = 20_000  # reports in scope up to which FindingGroup.subjects is exact
 MAX_CONTENT_BYTES = 64 << 20  # of Report.content in one answer, after decompression
 

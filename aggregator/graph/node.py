@@ -19,6 +19,7 @@ from aggregator.graph.tables import (
     IMAGE,
     REPORT,
     RULE,
+    RUNTIME_EVENT,
     SUBJECT,
     Table,
 )
@@ -63,7 +64,7 @@ TABLES: dict[str, tuple[Table, str]] = {
     "Image": (IMAGE, "{i.id}"),
     "Report": (REPORT, "{rp.id}"),
 }
-LENGTHS = {"Finding": 3, **dict.fromkeys(TABLES, 1)}
+LENGTHS = {"Finding": 3, "RuntimeEvent": 2, **dict.fromkeys(TABLES, 1)}
 
 
 def _part(leaf: Given, type_name: str, index: int) -> Read:
@@ -88,7 +89,19 @@ def node(compilation: Compilation, row: Row, field: Selected) -> str:
     child = FINDING.row(statement, row)
     tail = f" FROM {child.fill(FINDING.source)}{where(_finding(statement, child, leaf))} LIMIT 1"
     found.append(f"({compilation.object_of('Finding', field, child, tail)})")
+    child = RUNTIME_EVENT.row(statement, row)
+    tail = f" FROM {child.fill(RUNTIME_EVENT.source)}{where(_event(statement, child, leaf))}"
+    found.append(f"({compilation.object_of('RuntimeEvent', field, child, tail)})")
     return f"coalesce({', '.join(found)})"
+
+
+def _event(statement: Statement, row: Row, leaf: Given) -> list[str]:
+    at = statement.bind(_part(leaf, "RuntimeEvent", 0), "bigint")
+    return [
+        row.fill("{e.at} = ") + f"timestamptz 'epoch' + {at} * interval '1 microsecond'",
+        row.fill("{e.id} = ") + statement.bind(_part(leaf, "RuntimeEvent", 1), "bigint"),
+        *RUNTIME_EVENT.scope(statement, row),
+    ]
 
 
 def _finding(statement: Statement, row: Row, leaf: Given) -> list[str]:

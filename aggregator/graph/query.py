@@ -3,7 +3,17 @@
 import strawberry
 
 from aggregator.graph import cluster as cluster_noun
-from aggregator.graph import failed_report, finding, group, image, package, report, subject
+from aggregator.graph import (
+    event,
+    event_group,
+    failed_report,
+    finding,
+    group,
+    image,
+    package,
+    report,
+    subject,
+)
 from aggregator.graph import fleet as fleet_noun
 from aggregator.graph import rule as rule_noun
 from aggregator.graph.finding_arguments import FINDING_ARGUMENTS, FINDING_FILTER
@@ -65,5 +75,13 @@ class Query:
     )
     failed_reports: failed_report.FailedReportConnection = mapped(
         failed_report.ALL, "Objects that could not be read.", cluster_noun.FILTER, FIRST, AFTER
+    )
+    runtime_events: event.RuntimeEventConnection = mapped(
+        event.ALL, "What runtime sensors saw, newest first.", *event.ARGUMENTS
+    )
+    runtime_event_groups: list[event_group.RuntimeEventGroup] = mapped(
+        Computed(event_group.groups),
+        "Runtime events counted by dimensions; by TIME, intervals without events are there too.",
+        *event_group.ARGUMENTS,
     )
     node: Node | None = mapped(Computed(node), "Anything by its id; null if it is gone.", NODE_ID)

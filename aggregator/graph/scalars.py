@@ -90,6 +90,18 @@ class FindingCategory(Enum):
     CLOUD = "CLOUD"
 
 
+@strawberry.enum(description="How urgent a runtime event is: Falco's priorities.")
+class Priority(Enum):
+    EMERGENCY = "EMERGENCY"
+    ALERT = "ALERT"
+    CRITICAL = "CRITICAL"
+    ERROR = "ERROR"
+    WARNING = "WARNING"
+    NOTICE = "NOTICE"
+    INFORMATIONAL = "INFORMATIONAL"
+    DEBUG = "DEBUG"
+
+
 @strawberry.enum(
     description=(
         "LIVE: what runs now. SUPERSEDED: of an old ReplicaSet that runs nothing. "

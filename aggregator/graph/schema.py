@@ -7,6 +7,7 @@ from graphql import GraphQLObjectType, GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
 from aggregator.graph.cluster import Cluster
+from aggregator.graph.event import RuntimeEvent
 from aggregator.graph.finding import Finding
 from aggregator.graph.image import Image
 from aggregator.graph.mapping import Later
@@ -29,7 +30,7 @@ def build() -> strawberry.Schema:
     schema = strawberry.Schema(
         Query,
         Mutation,
-        types=[Cluster, Finding, Rule, Subject, Image, Report],
+        types=[Cluster, Finding, Rule, Subject, Image, Report, RuntimeEvent],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
     _check_mapped(core(schema))

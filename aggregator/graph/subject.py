@@ -9,7 +9,7 @@ from aggregator.graph.filters import order_direction
 from aggregator.graph.finding_arguments import FINDING_ARGUMENTS
 from aggregator.graph.mapping import Computed, Later, Many, One, column, lazy, listed, mapped
 from aggregator.graph.node import Node, identity
-from aggregator.graph.pages import Connection, Listing, Page, Term
+from aggregator.graph.pages import AFTER, FIRST, Connection, Listing, Page, Term
 from aggregator.graph.scalars import Direction, Json
 from aggregator.graph.selection import Selected
 from aggregator.graph.severities import CATEGORY, OPEN, SeverityCounts, category, counts
@@ -108,6 +108,14 @@ class Subject(Node):
         Many(REPORT, "{p.subject_id} = {up[s].id}", "{rp.id}", MAX_REPORTS, USUAL_REPORTS),
         "The reports about it.",
         returns=listed("report", "Report"),
+    )
+    runtime_events = mapped(
+        Later("event", "OF_SUBJECT"),
+        "What runtime sensors saw in it, newest first.",
+        ("filter", lazy("event_filter", "RuntimeEventFilter") | None, "Which events."),
+        FIRST,
+        AFTER,
+        returns=lazy("event", "RuntimeEventConnection"),
     )
 
 
