@@ -11,7 +11,7 @@ from aggregator.access.principal import Principal, Role, Scope
 from aggregator.graph.endpoint import GraphQL, GraphQLRequest, Response
 from aggregator.store.embedded import EmbeddedPostgres
 from aggregator.store.pool import open_pool
-from tests.aggregator.graph import fleet
+from tests.aggregator.graph import events, fleet
 from tests.apart import run_apart
 
 KEY = b"k" * 32
@@ -35,6 +35,7 @@ def fleet_dsn(postgres: EmbeddedPostgres) -> str:
         connection = await asyncpg.connect(postgres.dsn("fleet"))
         try:
             await fleet.load(connection)
+            await events.load(connection)
         finally:
             await connection.close()
 

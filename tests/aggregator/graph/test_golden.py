@@ -30,6 +30,9 @@ SCOPED = {
     "failed_report": "fr",
     "sync_root": "k",
     "report": "rp",
+    "runtime_event": "e",
+    "runtime_event_hour": "e",
+    "event_gap": "g",
 }
 
 
@@ -93,9 +96,12 @@ async def test_a_query_carries_the_scope_wherever_a_table_does(graph: Graph, nam
             column = "id" if table == "cluster" else "cluster_id"
             assert re.search(rf"\b{alias}\.{column} = ANY\(\$\d+::int\[\]\)", sql), (alias, sql)
     for alias in re.findall(
-        r"\b(?:usage|image_usage|severity_count|failed_report) ((?:u|iu|sc|fr)\d+)\b", sql
+        r"\b(?:usage|image_usage|severity_count|failed_report|runtime_event|runtime_event_hour)"
+        r" ((?:u|iu|sc|fr|e)\d+)\b",
+        sql,
     ):
         assert re.search(rf"\b{alias}\.namespace = ANY\(\$\d+::text\[\]\)", sql), (alias, sql)
+    assert "runtime_event_fleet_hour" not in sql  # it holds what all clusters have
     for alias in re.findall(r"\bplacement (p\d+)\b", sql):
         assert re.search(rf"\b{alias}\.namespace = ANY\(\$\d+::text\[\]\)", sql), (alias, sql)
 

@@ -21,6 +21,7 @@ TABLES = {
     "f": "finding",
     "fr": "failed_report",
     "k": "sync_root",
+    "e": "runtime_event",
 }
 GUARDED = {"FindingPackage.name"}  # the object is null where its column is
 COUNTED = {"n", "g"}  # sums and counts made by the compiler, coalesced where they are made

@@ -35,4 +35,8 @@
               WHERE p2.id = $6::bigint AND pc1.placement_id = $7::bigint AND f2.key = $8::bigint AND f2.ordinal + CASE WHEN p2.contents > 1 THEN (SELECT count(*)
               FROM placement_content o
               JOIN finding g ON g.content_id = o.content_id AND g.key = f2.key
-WHERE o.placement_id = p2.id AND o.content_id < f2.content_id) ELSE 0 END = $9::bigint AND pc1.live + pc1.absent > 0 AND f2.status IN ('FAIL', 'WARN', 'ERROR') LIMIT 1) j7)) AS "node") j1)::text, 'UTF8')
+          WHERE o.placement_id = p2.id AND o.content_id < f2.content_id) ELSE 0 END = $9::bigint AND pc1.live + pc1.absent > 0 AND f2.status IN ('FAIL', 'WARN', 'ERROR') LIMIT 1) j7), (SELECT row_to_json(j9)
+                    FROM (SELECT 'RuntimeEvent'::text AS "__typename", encode(convert_to('RuntimeEvent:' || (extract(epoch
+            FROM e1.at) * 1000000)::bigint || ':' || e1.id, 'UTF8'), 'base64') AS "id"
+            FROM runtime_event e1
+WHERE e1.at = timestamptz 'epoch' + $10::bigint * interval '1 microsecond' AND e1.id = $11::bigint) j9)) AS "node") j1)::text, 'UTF8')

@@ -1,0 +1,19 @@
+    SELECT convert_to((SELECT row_to_json(j1)
+          FROM (SELECT (WITH page1 AS (SELECT w1.*
+          FROM unnest(ARRAY[$1::text]) v1
+            CROSS JOIN LATERAL (SELECT e1.at AS t_n0, e1.id AS t_n1, e1.at AS e_at, e1.id AS e_id, e1.time_ns AS e_time_ns, e1.time AS e_time, e1.rule AS e_rule, e1.priority AS e_priority, e1.source AS e_source, e1.output AS e_output, e1.hostname AS e_hostname, e1.tags AS e_tags, e1.fields AS e_fields, e1.namespace AS e_namespace, e1.pod AS e_pod, e1.container AS e_container, e1.at AS o0, e1.id AS o1
+            FROM runtime_event e1
+            WHERE e1.rule = v1 AND e1.rule = $1::text AND e1.priority IN ('EMERGENCY'::event_priority, 'ALERT'::event_priority, 'CRITICAL'::event_priority, 'ERROR'::event_priority, 'WARNING'::event_priority)
+          ORDER BY e1.at DESC, e1.id DESC LIMIT $2::int + 1) w1
+        ORDER BY w1.o0 DESC, w1.o1 DESC LIMIT $2::int + 1) SELECT row_to_json(j2)
+            FROM (SELECT (SELECT coalesce(json_agg(j3), '[]'::json)
+                FROM (SELECT (SELECT translate(encode(substring(sha256($3::bytea || sha256($3::bytea || b)) FOR 16) || b, 'base64'), E'\n', '')
+                FROM (SELECT convert_to(json_build_array((x1.t_n0)::text, (x1.t_n1)::text)::text, 'UTF8') AS b OFFSET 0) cursor) AS "cursor", (SELECT row_to_json(j4)
+                          FROM (SELECT encode(convert_to('RuntimeEvent:' || (extract(epoch
+              FROM x1.e_at) * 1000000)::bigint || ':' || x1.e_id, 'UTF8'), 'base64') AS "id", CASE WHEN x1.e_time_ns = 0 THEN to_json(x1.e_time) ELSE to_json(to_char(x1.e_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || lpad(x1.e_time_ns::text, 3, '0') || '+00:00') END AS "time", x1.e_rule AS "rule", x1.e_priority AS "priority", x1.e_source AS "source", x1.e_output AS "output", nullif(x1.e_hostname, '') AS "hostname", x1.e_tags AS "tags", x1.e_fields AS "fields", nullif(x1.e_namespace, '') AS "namespace", nullif(x1.e_pod, '') AS "pod", nullif(x1.e_container, '') AS "container") j4) AS "node"
+            FROM page1 x1 LIMIT $2::int) j3) AS "edges", (SELECT row_to_json(j5)
+                  FROM (SELECT ((SELECT count(*)
+                  FROM page1 ) > $2::int) AS "hasNextPage", (SELECT (SELECT translate(encode(substring(sha256($3::bytea || sha256($3::bytea || b)) FOR 16) || b, 'base64'), E'\n', '')
+                FROM (SELECT convert_to(json_build_array((x2.t_n0)::text, (x2.t_n1)::text)::text, 'UTF8') AS b OFFSET 0) cursor)
+                    FROM page1 x2 OFFSET greatest((SELECT least(count(*), $2::int)
+FROM page1 n1) - 1, 0) LIMIT least(1, $2::int)) AS "endCursor") j5) AS "pageInfo") j2) AS "runtimeEvents") j1)::text, 'UTF8')
