@@ -3,6 +3,7 @@
 | route | who |
 |---|---|
 | `POST /graphql` | VIEWER, ADMIN |
+| `/graphql` as a WebSocket, for subscriptions | VIEWER, ADMIN |
 | `GET /graphql` | anyone gets the page GraphiQL, which holds no data |
 | `/agent/v1` | AGENT; ADMIN for a push |
 | `/admin/…` | ADMIN |
@@ -15,7 +16,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
 from starlette.applications import Starlette
@@ -35,9 +36,12 @@ from aggregator.edge import Edge, error_body
 from aggregator.ingest.maintenance import Maintenance
 from aggregator.metrics import CONTENT_TYPE, exposition
 from aggregator.settings import Settings
-from aggregator.store import credentials
+from aggregator.store import credentials, notifications
 from aggregator.store.migrations import Readiness
 from aggregator.store.pool import Pool, UnavailableError, open_pool
+
+if TYPE_CHECKING:
+    from aggregator.graph.endpoint import GraphQL
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +128,7 @@ class Application:
     def _routes(self) -> list[BaseRoute]:
         return [
             Route("/graphql", self._query, methods=["GET", "POST"]),
+            WebSocketRoute("/graphql", self._follow),
             WebSocketRoute("/agent/v1", self._agent),
             Route("/", _index),
             Route("/healthz", _alive),
@@ -140,7 +145,7 @@ class Application:
         async with AsyncExitStack() as stack:
             self.pool = await open_pool(
                 settings.database_url,
-                size=settings.query_connections + 1,  # one listens for changes of access
+                size=settings.query_connections + 2,  # two listen: for access, for new events
                 statement_timeout=settings.query_timeout,
                 application="fleetwatch query",
                 stateless=True,
@@ -159,6 +164,10 @@ class Application:
                 Revocations(self.pool, self._authenticator)
             )
             self.graphql = self._make_graphql(self.pool)
+            listening = asyncio.create_task(
+                notifications.listen(self.pool, self._wake), name="new events"
+            )
+            stack.push_async_callback(_cancel, listening)
             self.hub = self._make_hub(ingest_pool)
             await self.hub.start()
             stack.push_async_callback(self.drain)
@@ -168,6 +177,11 @@ class Application:
             )
             stack.push_async_callback(_cancel, maintenance)
             yield
+
+    def _wake(self) -> None:
+        wakes = getattr(self.graphql, "wakes", None)
+        if wakes is not None:
+            wakes.wake()
 
     async def drain(self) -> None:
         """Send the agents away, so that they find another replica; once."""
@@ -182,6 +196,15 @@ class Application:
         else:
             request.state.principal = await self._asker(request)
         return await self.graphql.handle(request)
+
+    async def _follow(self, websocket: WebSocket) -> None:
+        """Serve subscriptions on /graphql."""
+        from aggregator.graph.websocket import serve
+
+        watching = self._revocations.watching
+        await serve(
+            websocket, cast("GraphQL", self.graphql), self._authenticator.authenticate, watching
+        )
 
     async def _metrics(self, request: Request) -> Response:
         """Serve /metrics."""

@@ -3,6 +3,7 @@
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     GCCollector,
     Histogram,
     PlatformCollector,
@@ -33,6 +34,14 @@ ACCESS_LOOKUPS = Counter(
     "fleetwatch_access_lookups",
     "Tokens looked up, by where the answer came from: cache or database.",
     ("from",),
+    registry=REGISTRY,
+)
+SUBSCRIPTIONS = Gauge(
+    "fleetwatch_subscriptions", "GraphQL subscriptions that are followed.", registry=REGISTRY
+)
+SLOW_READERS = Counter(
+    "fleetwatch_slow_readers",
+    "WebSockets that were closed because what they were sent was not read.",
     registry=REGISTRY,
 )
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from aggregator.access.principal import Scope
 from aggregator.graph.arguments import Given, Tree
 from aggregator.graph.errors import BAD_INPUT, GraphError
 from aggregator.graph.statement import Bindings, Read
@@ -23,15 +24,18 @@ from aggregator.graph.statement import Bindings, Read
 MAC_BYTES = 16
 
 
-def key_for(question: str, trees: Sequence[Tree]) -> Read:
-    """Return how to derive the key for a question: its fixed part and its given values."""
+def key_for(question: str, trees: Sequence[Tree], *, scoped: bool = True) -> Read:
+    """Return how to derive the key for a question: its fixed part and its given values.
+
+    A scope by labels changes as clusters come; what is followed for days is not bound to it.
+    """
     reads: list[Read] = []
     fixed = question + "|" + "|".join(_structure(tree, reads) for tree in trees)
 
     def read(bindings: Bindings) -> bytes:
         memo = bindings.memo.get(fixed)
         if memo is None:
-            scope = bindings.scope
+            scope = bindings.scope if scoped else Scope()
             values = [repr(each(bindings)) for each in reads]
             message = repr((fixed, values, scope.clusters, scope.namespaces))
             memo = hmac.digest(bindings.cursor_key, message.encode(), "sha256")
@@ -68,6 +72,10 @@ class After:
     def term(self, index: int) -> Read:
         """Return how to read one order term of the row that the cursor stands for."""
         return lambda bindings: self._terms(bindings)[index]
+
+    def terms(self, bindings: Bindings) -> list[Any]:
+        """Return all terms of the row that the cursor stands for."""
+        return self._terms(bindings)
 
     def _terms(self, bindings: Bindings) -> list[Any]:
         cursor = self.cursor.read(bindings)

@@ -14,7 +14,6 @@ from graphql import (
     GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
-    OperationType,
     Source,
     parse,
     validate,
@@ -136,9 +135,6 @@ class Documents:
                 operations[definition.name.value if definition.name else None] = definition
             elif isinstance(definition, FragmentDefinitionNode):
                 fragments[definition.name.value] = definition
-        for operation in operations.values():
-            if operation.operation is OperationType.SUBSCRIPTION:
-                raise GraphError(BAD_REQUEST, "Subscriptions are not answered here.")
         return Document(node, operations, fragments)
 
     def variables(

@@ -8,7 +8,7 @@ whose value is the answer's `data`; a text seen before costs a look-up and the s
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -20,7 +20,7 @@ from starlette.responses import Response as HttpResponse
 from strawberry.http.ides import get_graphql_ide_html
 
 from aggregator.access.principal import Principal
-from aggregator.graph import introspection, schema
+from aggregator.graph import follower, introspection, schema, subscription
 from aggregator.graph.changes import Changes
 from aggregator.graph.compiler import REFUSED, Plan
 from aggregator.graph.documents import Documents
@@ -86,6 +86,7 @@ class GraphQL:
         cursor_key: bytes | None = None,  # the same in all replicas; None is one for this process
         statement_timeout: float = STATEMENT_TIMEOUT,
     ) -> None:
+        self.wakes = follower.Wakes()  # of subscriptions
         self._pool = pool
         self._cursor_key = cursor_key or secrets.token_bytes(32)
         self._timeout = statement_timeout
@@ -126,6 +127,34 @@ class GraphQL:
                 f" {error}.",
             ) from None
 
+    def kind(self, request: GraphQLRequest) -> OperationType:
+        """Return whether it is a query, a mutation or a subscription. Raises as `execute` answers."""
+        return self._documents.read(request.query).operation(request.operation_name).operation
+
+    async def subscribe(
+        self, request: GraphQLRequest, principal: Callable[[], Awaitable[Principal]]
+    ) -> AsyncIterator[bytes]:
+        """Yield an answer an event, for ever; `principal` says who asks as things stand."""
+        document = self._documents.read(request.query)
+        operation = document.operation(request.operation_name)
+        given = self._documents.variables(operation, request.variables or {}).coerced
+        asker = await principal()
+        bindings = Bindings(given, asker.scope, self._cursor_key)
+        _, read = self._plans.subscription(request.query, document, operation, given, asker.scope)
+        beginning = await follower.begin(self._fetch)
+
+        async def look(at: subscription.Position, asker: Principal) -> bytes:
+            plan, _ = self._plans.subscription(
+                request.query, document, operation, given, asker.scope
+            )
+            scoped = Bindings(given, asker.scope, self._cursor_key)
+            bound = subscription.bind(given, scoped, at)
+            return await self._fetch(plan.sql or "", plan.values(bound))
+
+        start = subscription.position(read, bindings, beginning)
+        async for event in follower.follow(self.wakes, start, look, principal):
+            yield event
+
     async def execute(self, request: GraphQLRequest, principal: Principal) -> Response:
         """Answer one operation as a principal."""
         try:
@@ -140,6 +169,10 @@ class GraphQL:
         document = self._documents.read(request.query)
         operation = document.operation(request.operation_name)
         given = self._documents.variables(operation, request.variables or {})
+        if operation.operation is OperationType.SUBSCRIPTION:
+            raise GraphError(
+                BAD_REQUEST, "Subscriptions are answered over a WebSocket: graphql-transport-ws."
+            )
         if operation.operation is OperationType.MUTATION:
             changes = Changes(self._plans, document, operation, given, principal)
             return b'{"data":' + await self._change(changes, given.coerced, principal) + b"}"
@@ -179,17 +212,18 @@ class GraphQL:
         return msgspec.json.encode(answers)
 
     async def _run(self, plan: Plan, bindings: Bindings) -> bytes:
-        values = plan.values(bindings)
-        try:
-            answer: bytes = await self._pool.fetchval(
-                plan.sql or "", *values, timeout=self._timeout
-            )
-        except Exception as error:
-            raise _explained(error, self._timeout) from error
+        answer = await self._fetch(plan.sql or "", plan.values(bindings))
         if answer.startswith(REFUSED):
             refusal = plan.refusals[int(answer[1:])]
             raise GraphError(refusal.code, refusal.message, path=refusal.path)
         return splice(answer, bindings) if plan.splices else answer
+
+    async def _fetch(self, sql: str, values: list[Any]) -> bytes:
+        try:
+            answer: bytes = await self._pool.fetchval(sql, *values, timeout=self._timeout)
+        except Exception as error:
+            raise _explained(error, self._timeout) from error
+        return answer
 
 
 def _failed(errors: Sequence[GraphError]) -> Response:

@@ -2,12 +2,13 @@
 
 Counts come from the cheapest source that knows all dimensions and all of the filter:
 
-    fleet   runtime_event_fleet_hour   rule, priority, source, time; for whom sees all
+    days    runtime_event_fleet_day    rule, priority, source, time by days; for whom sees all
+    fleet   runtime_event_fleet_hour   the same by hours
     hours   runtime_event_hour         the same with cluster and namespace
     events  runtime_event              everything
 
-The first two hold whole hours. What a time bound cuts off an hour is counted from the events
-themselves, so the sum is exact. The last looks at every event in scope, so it is refused where the
+Days and hours are whole. What a time bound cuts off a day is counted by hours, and what it cuts off
+an hour from the events themselves, so the sum is exact. The last looks at every event in scope, so it is refused where the
 scope is not small, unless the filter pins a pod, image or subject.
 """
 
@@ -35,7 +36,7 @@ from aggregator.graph.mapping import Computed, One, column, lazy, mapped
 from aggregator.graph.scalars import DateTime, Long, Priority
 from aggregator.graph.selection import Selected
 from aggregator.graph.statement import Cells, Row, where
-from aggregator.graph.tables import CLUSTER, EVENT_HOUR, FLEET_HOUR, RUNTIME_EVENT, Table
+from aggregator.graph.tables import CLUSTER, EVENT_HOUR, FLEET_DAY, FLEET_HOUR, RUNTIME_EVENT, Table
 
 DEFAULT_FIRST = 1_000
 
@@ -72,8 +73,6 @@ DIMENSIONS = {
 }
 ON_FLEET = frozenset({"RULE", "PRIORITY", "SOURCE"})
 ON_CLUSTERS = ON_FLEET | {"CLUSTER", "NAMESPACE"}
-CEILING = "date_trunc('hour', {} + interval '1 hour' - interval '1 microsecond', 'UTC')"
-FLOOR = "date_trunc('hour', {}, 'UTC')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +148,7 @@ def _source(compilation: Compilation, question: Question) -> Table:
     if question.interval == "MINUTE" or names & COMBINED:
         return RUNTIME_EVENT
     if not compilation.statement.scoped and names <= ON_FLEET_HOURS and by <= ON_FLEET:
-        return FLEET_HOUR
+        return FLEET_HOUR if question.interval == "HOUR" else FLEET_DAY
     if names <= ON_HOURS and by <= ON_CLUSTERS:
         return EVENT_HOUR
     return RUNTIME_EVENT
@@ -177,22 +176,7 @@ def _check_buckets(compilation: Compilation, question: Question, field: Selected
 
 def _counted(compilation: Compilation, question: Question, table: Table) -> str:
     """Return the query for the groups that have events: d0, d1 …, t, events."""
-    if table is RUNTIME_EVENT:
-        parts = [_events(compilation, question, question.since, question.until)]
-    else:
-        parts = [_hours(compilation, question, table)]
-        since, until = question.since, question.until
-        if since:
-            first = CEILING.format(since)
-            parts.append(
-                _events(
-                    compilation, question, since, f"least({first}, {until})" if until else first
-                )
-            )
-        if until:
-            last = FLOOR.format(until)
-            start = f"greatest({last}, {CEILING.format(since)})" if since else last
-            parts.append(_events(compilation, question, start, until))
+    parts = _parts(compilation, question, table, question.since, question.until)
     columns = [f"d{n}" for n in range(len(question.by))] + (["t"] if question.interval else [])
     keys = ", ".join(columns)
     return (
@@ -201,16 +185,45 @@ def _counted(compilation: Compilation, question: Question, table: Table) -> str:
     )
 
 
-def _hours(compilation: Compilation, question: Question, table: Table) -> str:
+# What each rollup is by, and what counts the ends that a time bound cuts off.
+UNITS = {
+    FLEET_DAY.source: ("day", FLEET_HOUR),
+    FLEET_HOUR.source: ("hour", RUNTIME_EVENT),
+    EVENT_HOUR.source: ("hour", RUNTIME_EVENT),
+}
+
+
+def _parts(
+    compilation: Compilation, question: Question, table: Table, since: str, until: str
+) -> list[str]:
+    """Return the queries that together count everything between two times."""
+    if table is RUNTIME_EVENT:
+        return [_events(compilation, question, since, until)]
+    unit, finer = UNITS[table.source]
+    step = f"interval '1 {unit}' - interval '1 microsecond'"
+    first = f"date_trunc('{unit}', {since} + ({step}), 'UTC')" if since else ""
+    last = f"date_trunc('{unit}', {until}, 'UTC')" if until else ""
+    parts = [_whole(compilation, question, table, first, last)]
+    if since:
+        end = f"least({first}, {until})" if until else first
+        parts += _parts(compilation, question, finer, since, end)
+    if until:
+        start = f"greatest({last}, {first})" if since else last
+        parts += _parts(compilation, question, finer, start, until)
+    return parts
+
+
+def _whole(
+    compilation: Compilation, question: Question, table: Table, first: str, last: str
+) -> str:
+    """Return the query for whole days or hours, from the first on and before the last."""
+    unit, _ = UNITS[table.source]
     row = table.row(compilation.statement)
-    rest = {name: value for name, value in together(question.tree) if name != "time"}
-    found = [*conditions(compilation, row, rest), *table.scope(compilation.statement, row)]
-    hour = row.fill("{e.hour}")
-    if question.since:
-        found.append(f"{hour} >= {CEILING.format(question.since)}")
-    if question.until:
-        found.append(f"{hour} < {FLOOR.format(question.until)}")
-    columns = _columns(question, row, hour)
+    at = row.fill(f"{{e.{unit}}}")
+    found = _untimed(compilation, row, question.tree) + table.scope(compilation.statement, row)
+    found += [f"{at} >= {first}"] if first else []
+    found += [f"{at} < {last}"] if last else []
+    columns = _columns(question, row, at)
     return (
         f"SELECT {', '.join([*columns, row.fill('sum({e.events}) AS events')])}"
         f" FROM {row.fill(table.source)}{where(found)}{_by(columns)}"
@@ -219,12 +232,7 @@ def _hours(compilation: Compilation, question: Question, table: Table) -> str:
 
 def _events(compilation: Compilation, question: Question, since: str, until: str) -> str:
     row = RUNTIME_EVENT.row(compilation.statement)
-    rest = [(name, value) for name, value in together(question.tree) if name != "time"]
-    found = [
-        condition
-        for name, value in rest
-        for condition in conditions(compilation, row, {name: value})
-    ]
+    found = _untimed(compilation, row, question.tree)
     found += RUNTIME_EVENT.scope(compilation.statement, row)
     at = row.fill("{e.at}")
     found += [f"{at} >= {since}"] if since else []
@@ -234,6 +242,16 @@ def _events(compilation: Compilation, question: Question, since: str, until: str
         f"SELECT {', '.join([*columns, 'count(*) AS events'])}"
         f" FROM {row.fill(RUNTIME_EVENT.source)}{where(found)}{_by(columns)}"
     )
+
+
+def _untimed(compilation: Compilation, row: Row, tree: Tree) -> list[str]:
+    """Return the conditions of a filter but those on time."""
+    return [
+        condition
+        for name, value in together(tree)
+        if name != "time"
+        for condition in conditions(compilation, row, {name: value})
+    ]
 
 
 def _columns(question: Question, row: Row, at: str) -> list[str]:

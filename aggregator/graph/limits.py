@@ -29,6 +29,14 @@ WALKED_CLUSTERS = 64  # clusters of a filter or scope up to which each is looked
 EXACT_SUBJECTS_REPORTS = 20_000  # reports in scope up to which FindingGroup.subjects is exact
 MAX_CONTENT_BYTES = 64 << 20  # of Report.content in one answer, after decompression
 
+ROUND_EVENTS = 500  # events that a subscription looks at in one statement
+ROUNDS_AT_ONCE = 4  # such statements of one process
+FOLLOW_EVERY = 5.0  # seconds between looks of a subscription that nobody wakes
+FOLLOW_SOON = 0.1  # seconds, while a transaction under way holds events back
+INIT_TIMEOUT = 10.0  # seconds from opening a WebSocket to connection_init
+SEND_TIMEOUT = 30.0  # seconds until a reader that takes nothing is cut off
+MAX_OPERATIONS = 20  # under way on one WebSocket
+
 STATEMENT_TIMEOUT = 10.0  # seconds for one operation's statement
 
 PLAN_CACHE = 512  # plans; a flood of distinct shapes evicts the oldest instead of filling memory

@@ -11,13 +11,14 @@ from typing import Any
 from graphql import GraphQLSchema, OperationDefinitionNode
 
 from aggregator.access.principal import Scope
+from aggregator.graph import subscription
 from aggregator.graph.arguments import shape
 from aggregator.graph.compiler import Compilation, Plan
 from aggregator.graph.documents import Document
 from aggregator.graph.limits import PLAN_CACHE
 from aggregator.graph.lru import Lru
 from aggregator.graph.selection import Selection
-from aggregator.graph.statement import Statement
+from aggregator.graph.statement import Read, Statement
 
 
 class Plans:
@@ -26,6 +27,7 @@ class Plans:
     def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
         self._cache: Lru[Any, Plan] = Lru(PLAN_CACHE)
+        self._followed: Lru[Any, tuple[Plan, Read]] = Lru(PLAN_CACHE)
 
     def query(
         self,
@@ -36,13 +38,7 @@ class Plans:
         scope: Scope,
     ) -> Plan:
         """Return the plan for a query."""
-        key = (
-            text,
-            operation.name.value if operation.name else None,
-            shape(dict(variables)),
-            scope.clusters is not None,
-            scope.namespaces is not None,
-        )
+        key = _key(text, operation, variables, scope)
         plan = self._cache.get(key)
         if plan is None:
             plan = self._make(document, operation, variables, scope)
@@ -59,6 +55,22 @@ class Plans:
         compilation = self.compilation(document, variables, scope)
         return compilation.plan("Query", [operation.selection_set])
 
+    def subscription(
+        self,
+        text: str,
+        document: Document,
+        operation: OperationDefinitionNode,
+        variables: Mapping[str, Any],
+        scope: Scope,
+    ) -> tuple[Plan, Read]:
+        """Return the plan for a subscription's rounds, and how to read where it begins."""
+        key = _key(text, operation, variables, scope)
+        plan = self._followed.get(key)
+        if plan is None:
+            plan = subscription.plan(self.compilation(document, variables, scope), operation)
+            self._followed.put(key, plan)
+        return plan
+
     def compilation(
         self, document: Document, variables: Mapping[str, Any], scope: Scope
     ) -> Compilation:
@@ -71,3 +83,15 @@ class Plans:
                 scoped_namespaces=scope.namespaces is not None,
             ),
         )
+
+
+def _key(
+    text: str, operation: OperationDefinitionNode, variables: Mapping[str, Any], scope: Scope
+) -> Any:
+    return (
+        text,
+        operation.name.value if operation.name else None,
+        shape(dict(variables)),
+        scope.clusters is not None,
+        scope.namespaces is not None,
+    )

@@ -17,6 +17,7 @@ from aggregator.graph.report import Report
 from aggregator.graph.rule import Rule
 from aggregator.graph.scalars import SCALARS
 from aggregator.graph.subject import Subject
+from aggregator.graph.subscription import Subscription
 
 SDL = Path(__file__).with_name("schema.graphql")
 
@@ -30,6 +31,7 @@ def build() -> strawberry.Schema:
     schema = strawberry.Schema(
         Query,
         Mutation,
+        Subscription,
         types=[Cluster, Finding, Rule, Subject, Image, Report, RuntimeEvent],
         config=StrawberryConfig(scalar_map=SCALARS),
     )

@@ -116,6 +116,7 @@ RUNTIME_EVENT = Table(("e",), "runtime_event {e}", "{e.cluster_id}", "{e.namespa
 EVENT_HOUR = Table(("e",), "runtime_event_hour {e}", "{e.cluster_id}", "{e.namespace}")
 FLEET_HOUR = Table(("e",), "runtime_event_fleet_hour {e}")  # of all clusters: for whom sees all
 
+FLEET_DAY = Table(("e",), "runtime_event_fleet_day {e}")  # likewise
 # A gap concerns no namespace, so it is outside of a scope of namespaces.
 EVENT_GAP = Table(("g",), "event_gap {g}", "{g.cluster_id}", "NULL::text")
 SEVERITY_COUNT = Table(("sc",), "severity_count {sc}", "{sc.cluster_id}", "{sc.namespace}")

@@ -67,6 +67,13 @@ LEAVE_FLEET = """
           FROM runtime_event_hour WHERE cluster_id = $1 GROUP BY 1, 2, 3, 4) h
     WHERE (f.hour, f.rule, f.priority, f.source) = (h.hour, h.rule, h.priority, h.source)
 """
+LEAVE_FLEET_DAYS = """
+    UPDATE runtime_event_fleet_day f SET events = f.events - h.events
+    FROM (SELECT date_trunc('day', hour, 'UTC') AS day, rule, priority, source,
+                 sum(events)::bigint AS events
+          FROM runtime_event_hour WHERE cluster_id = $1 GROUP BY 1, 2, 3, 4) h
+    WHERE (f.day, f.rule, f.priority, f.source) = (h.day, h.rule, h.priority, h.source)
+"""
 DELETE = "DELETE FROM cluster WHERE id = $1"
 UNBIND = "UPDATE cluster SET uid = NULL, mode = NULL WHERE id = $1"
 FENCE_OFF = """
@@ -122,7 +129,8 @@ async def remove(connection: Connection, *, name: str) -> bool:
     if cluster_id is None:
         return False
     await connection.execute(f"SET LOCAL statement_timeout = {int(REMOVE_TIMEOUT * 1000)}")
-    await connection.execute(LEAVE_FLEET, cluster_id, timeout=REMOVE_TIMEOUT)
+    for statement in (LEAVE_FLEET, LEAVE_FLEET_DAYS):
+        await connection.execute(statement, cluster_id, timeout=REMOVE_TIMEOUT)
     for table in CLUSTER_TABLES:
         await connection.execute(
             f"DELETE FROM {table} WHERE cluster_id = $1", cluster_id, timeout=REMOVE_TIMEOUT

@@ -25,6 +25,7 @@ DELETE FROM runtime_event_hour WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM runtime_event_hour WHERE hour < $1 LIMIT $2))
 """
 DROP_FLEET_HOURS = "DELETE FROM runtime_event_fleet_hour WHERE hour < $1 OR events <= 0"
+DROP_FLEET_DAYS = "DELETE FROM runtime_event_fleet_day WHERE day < $1 OR events <= 0"
 DROP_GAPS = "DELETE FROM event_gap WHERE coalesce(ended_at, recorded_at) < $1 AND recorded_at < $1"
 DROP_SPOOLS = """
 DELETE FROM event_spool e WHERE stored_at < $1
@@ -54,6 +55,7 @@ async def drop_old(pool: Pool, retention: timedelta, *, now: datetime | None = N
     while (await pool.execute(DROP_HOURS, oldest, COUNTED)) == f"DELETE {COUNTED}":
         pass
     await pool.execute(DROP_FLEET_HOURS, oldest)
+    await pool.execute(DROP_FLEET_DAYS, oldest)
     await pool.execute(DROP_GAPS, oldest)
     await pool.execute(DROP_SPOOLS, now - SPOOLS_KEPT)
     return dropped

@@ -70,6 +70,13 @@ FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::bigint[])
      AS n (hour, rule, priority, source, events)
 ON CONFLICT (hour, rule, priority, source) DO UPDATE SET events = h.events + excluded.events
 """
+ADD_FLEET_DAYS = """
+INSERT INTO runtime_event_fleet_day AS d (day, rule, priority, source, events)
+SELECT day, rule, priority::event_priority, source, events
+FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+     AS n (day, rule, priority, source, events)
+ON CONFLICT (day, rule, priority, source) DO UPDATE SET events = d.events + excluded.events
+"""
 WAKE = f"NOTIFY {CHANNEL}"
 
 COLUMNS = (
@@ -220,10 +227,13 @@ async def _count(
     """Add to the rollups; the fleet's last, as all clusters share its rows."""
     await connection.execute(ADD_HOURS, *columns(((*k, n) for k, n in sorted(hours.items())), 7))
     fleet: Counter[tuple[datetime, str, str, str]] = Counter()
+    days: Counter[tuple[datetime, str, str, str]] = Counter()
     for (_, hour, _, rule, priority, source), count in hours.items():
         fleet[hour, rule, priority, source] += count
-    rows = ((*key, count) for key, count in sorted(fleet.items()))
-    await connection.execute(ADD_FLEET_HOURS, *columns(rows, 5))
+        days[hour.replace(hour=0), rule, priority, source] += count
+    for statement, counts in ((ADD_FLEET_HOURS, fleet), (ADD_FLEET_DAYS, days)):
+        rows = ((*key, count) for key, count in sorted(counts.items()))
+        await connection.execute(statement, *columns(rows, 5))
 
 
 async def _image_ids(connection: Connection, images: set[Image]) -> dict[Image | None, int]:

@@ -21,7 +21,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(
-        "DROP TABLE runtime_event, runtime_event_hour, runtime_event_fleet_hour, event_spool, event_gap"
+        "DROP TABLE runtime_event, runtime_event_hour, runtime_event_fleet_hour, runtime_event_fleet_day,"
+        " event_spool, event_gap"
     )
     op.execute(
         "ALTER TABLE agent_session DROP COLUMN events_day, DROP COLUMN events_today,"

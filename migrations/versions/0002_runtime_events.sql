@@ -62,6 +62,16 @@ CREATE TABLE runtime_event_fleet_hour (
     PRIMARY KEY (hour, rule, priority, source)
 );
 
+-- And by day, for questions about weeks.
+CREATE TABLE runtime_event_fleet_day (
+    day timestamptz NOT NULL,
+    rule text NOT NULL,
+    priority event_priority NOT NULL,
+    source text NOT NULL,
+    events bigint NOT NULL,
+    PRIMARY KEY (day, rule, priority, source)
+);
+
 -- Up to where each spool's events are stored; written in the transaction of the rows.
 CREATE TABLE event_spool (
     cluster_id int NOT NULL REFERENCES cluster ON DELETE CASCADE,

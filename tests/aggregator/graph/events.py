@@ -87,6 +87,13 @@ SELECT hour, rule, priority, source, sum(events) FROM runtime_event_hour GROUP B
 """
 
 
+FLEET_DAYS = """
+INSERT INTO runtime_event_fleet_day
+SELECT date_trunc('day', hour), rule, priority, source, sum(events) FROM runtime_event_fleet_hour
+GROUP BY 1, 2, 3, 4
+"""
+
+
 async def load(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Put the events into a database with the small fleet."""
     await connection.execute(
@@ -118,6 +125,7 @@ async def load(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     )
     await connection.execute(HOURS)
     await connection.execute(FLEET)
+    await connection.execute(FLEET_DAYS)
     await connection.executemany(
         "INSERT INTO event_gap (cluster_id, epoch, key, reason, started_at, ended_at, events,"
         " priorities, recorded_at) VALUES ($1, 'e', $2, $3, $4, $5, $6, $7, $5)",

@@ -78,6 +78,10 @@ async def check_counts(pool: Pool) -> None:
     assert await pool.fetch(recount.format("", "", four, four)) == await pool.fetch(
         f"SELECT * FROM runtime_event_fleet_hour ORDER BY {four}"
     )
+    days = recount.replace("'hour', at", "'day', at").format("", "", four, four)
+    assert await pool.fetch(days) == await pool.fetch(
+        f"SELECT * FROM runtime_event_fleet_day ORDER BY {four}"
+    )
 
 
 async def test_an_event_is_stored_whole(pool: Pool) -> None:

@@ -5,13 +5,13 @@
               FROM (WITH counted AS MATERIALIZED (SELECT t, sum(events)::bigint AS events
                 FROM (SELECT date_trunc('hour', e1.hour, 'UTC') AS t, sum(e1.events) AS events
                 FROM runtime_event_fleet_hour e1
-                WHERE e1.hour >= date_trunc('hour', greatest($2::timestamptz) + interval '1 hour' - interval '1 microsecond', 'UTC') AND e1.hour < date_trunc('hour', least($1::timestamptz), 'UTC')
+                WHERE e1.hour >= date_trunc('hour', greatest($2::timestamptz) + (interval '1 hour' - interval '1 microsecond'), 'UTC') AND e1.hour < date_trunc('hour', least($1::timestamptz), 'UTC')
                 GROUP BY 1 UNION ALL SELECT date_trunc('hour', e2.at, 'UTC') AS t, count(*) AS events
                 FROM runtime_event e2
-                WHERE e2.at >= greatest($2::timestamptz) AND e2.at < least(date_trunc('hour', greatest($2::timestamptz) + interval '1 hour' - interval '1 microsecond', 'UTC'), least($1::timestamptz))
+                WHERE e2.at >= greatest($2::timestamptz) AND e2.at < least(date_trunc('hour', greatest($2::timestamptz) + (interval '1 hour' - interval '1 microsecond'), 'UTC'), least($1::timestamptz))
                 GROUP BY 1 UNION ALL SELECT date_trunc('hour', e3.at, 'UTC') AS t, count(*) AS events
                 FROM runtime_event e3
-                WHERE e3.at >= greatest(date_trunc('hour', least($1::timestamptz), 'UTC'), date_trunc('hour', greatest($2::timestamptz) + interval '1 hour' - interval '1 microsecond', 'UTC')) AND e3.at < least($1::timestamptz)
+                WHERE e3.at >= greatest(date_trunc('hour', least($1::timestamptz), 'UTC'), date_trunc('hour', greatest($2::timestamptz) + (interval '1 hour' - interval '1 microsecond'), 'UTC')) AND e3.at < least($1::timestamptz)
               GROUP BY 1) p
             GROUP BY t) SELECT b.t, coalesce(c.events, 0) AS events
             FROM generate_series(date_trunc('hour', greatest($2::timestamptz), 'UTC'), least($1::timestamptz) - interval '1 microsecond', interval '1 hour') b (t)
@@ -21,7 +21,7 @@
           FROM (SELECT g2.d0 AS "rule", g2.d1 AS "priority", g2.events AS "events"
             FROM (SELECT d0, d1, sum(events)::bigint AS events
               FROM (SELECT e4.rule AS d0, e4.priority AS d1, sum(e4.events) AS events
-              FROM runtime_event_fleet_hour e4
+              FROM runtime_event_fleet_day e4
               WHERE e4.source = $3::text
             GROUP BY 1, 2) p
           GROUP BY d0, d1) g2
