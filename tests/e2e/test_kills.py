@@ -1,10 +1,13 @@
 """Whatever is killed on the way, an event that was answered 200 is in Postgres once, or in a gap.
 
 Agent, aggregator and Postgres are killed with SIGKILL at random moments, their own starts included,
-under a steady stream of numbered events.
+under a steady stream of numbered events. A subscriber that comes back with its last cursor sees each
+event that is stored once.
 """
 
 import asyncio
+import contextlib
+import json
 import random
 from collections import Counter
 from pathlib import Path
@@ -13,6 +16,8 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
 
 from tests.e2e.processes import Processes
 from tests.fakes.kubernetes import FakeKubernetes
@@ -22,6 +27,45 @@ PAUSE = 0.004  # seconds between events of one sender
 SENDERS = 2
 VICTIMS = ("agent", "aggregator", "postgres")
 PADDING = "x" * 600
+
+
+class Subscriber:
+    """Follows all events, and comes back with its last cursor."""
+
+    QUERY = (
+        "subscription ($after: String) { runtimeEvents(after: $after) { cursor node { fields } } }"
+    )
+
+    def __init__(self, processes: Processes) -> None:
+        self._url = processes.url.replace("http", "ws") + "/graphql"
+        self._token = processes.admin_token
+        self._after: str | None = None
+        self.seen: list[int] = []
+
+    async def run(self) -> None:
+        protocols = [websockets.Subprotocol("graphql-transport-ws")]
+        while True:
+            with contextlib.suppress(OSError, TimeoutError, websockets.WebSocketException):
+                async with connect(self._url, subprotocols=protocols, proxy=None) as socket:
+                    await self._follow(socket)
+            await asyncio.sleep(0.1)
+
+    async def _follow(self, socket: ClientConnection) -> None:
+        payload = {"Authorization": f"Bearer {self._token}"}
+        await socket.send(json.dumps({"type": "connection_init", "payload": payload}))
+        variables = {"after": self._after}
+        asked = {"query": self.QUERY, "variables": variables}
+        await socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": asked}))
+        async for text in socket:
+            message = json.loads(text)
+            if message["type"] == "error":
+                codes = [error["extensions"]["code"] for error in message["payload"]]
+                assert codes == ["UNAVAILABLE"], message
+                return
+            if message["type"] == "next":
+                edge = message["payload"]["data"]["runtimeEvents"]
+                self._after = edge["cursor"]
+                self.seen.append(edge["node"]["fields"]["n"])
 
 
 class Sender:
@@ -61,11 +105,22 @@ def event(number: int) -> dict[str, Any]:
     }
 
 
-async def survive(processes: Processes, *, kills: int, seed: int) -> tuple[list[int], list[int]]:
-    """Send while processes die. Returns the numbers answered 200, and those not answered."""
+async def survive(
+    processes: Processes, *, kills: int, seed: int
+) -> tuple[list[int], list[int], Subscriber, asyncio.Task[None]]:
+    """Send while processes die.
+
+    Returns the numbers answered 200, those not answered, and who follows them.
+    """
     chance = random.Random(seed)
     await processes.start()
     await processes.until_ready()
+    subscriber = Subscriber(processes)
+    following = asyncio.create_task(subscriber.run())
+    async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(DRAINED):
+        while not subscriber.seen:  # it follows from here on
+            await client.post(processes.events_url, json=event(-1))
+            await asyncio.sleep(0.2)
     senders = [Sender(processes.events_url, number) for number in range(SENDERS)]
     tasks = [asyncio.create_task(sender.run()) for sender in senders]
     try:
@@ -83,7 +138,7 @@ async def survive(processes: Processes, *, kills: int, seed: int) -> tuple[list[
         await asyncio.gather(*tasks, return_exceptions=True)
     answered = [number for sender in senders for number in sender.answered]
     unsure = [number for sender in senders for number in sender.unsure]
-    return answered, unsure
+    return answered, unsure, subscriber, following
 
 
 async def everything(processes: Processes, answered: list[int]) -> tuple[Counter[int], int]:
@@ -95,7 +150,7 @@ async def everything(processes: Processes, answered: list[int]) -> tuple[Counter
         async with asyncio.timeout(DRAINED):
             while True:
                 rows = await connection.fetch("SELECT (fields ->> 'n')::int FROM runtime_event")
-                stored = Counter(row[0] for row in rows)
+                stored = Counter(row[0] for row in rows if row[0] >= 0)
                 lost = await connection.fetchval(
                     "SELECT coalesce(sum(events), 0)::bigint FROM event_gap WHERE reason = 'OVERFLOW'"
                 )
@@ -108,6 +163,21 @@ async def everything(processes: Processes, answered: list[int]) -> tuple[Counter
     finally:
         await connection.close()
     return stored, lost
+
+
+async def all_seen(
+    subscriber: Subscriber, following: asyncio.Task[None], stored: Counter[int]
+) -> Counter[int]:
+    """Wait until the subscriber has seen as much as is stored; a moment more for what is too much."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAINED):
+            while sum(number >= 0 for number in subscriber.seen) < stored.total():
+                await asyncio.sleep(0.1)
+    await asyncio.sleep(0.5)
+    assert not following.done(), following.exception()
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    return Counter(number for number in subscriber.seen if number >= 0)
 
 
 async def test_what_was_answered_is_there_once(tmp_path: Path) -> None:
@@ -134,10 +204,14 @@ async def check_nothing_is_lost(folder: Path, *, kills: int, seed: int) -> None:
     async with FakeKubernetes() as kubernetes:
         processes = Processes(folder, kubernetes.write_kubeconfig(folder / "kubeconfig"))
         try:
-            answered, unsure = await survive(processes, kills=kills, seed=seed)
+            answered, unsure, subscriber, following = await survive(
+                processes, kills=kills, seed=seed
+            )
             stored, lost = await everything(processes, answered)
+            seen = await all_seen(subscriber, following, stored)
         finally:
             await asyncio.to_thread(processes.stop)
+    assert seen == stored
     assert len(answered) > 20 * kills
     assert lost == 0
     assert [number for number in answered if stored[number] != 1] == []
@@ -150,10 +224,14 @@ async def check_gaps(folder: Path, *, kills: int, seed: int) -> None:
         kubeconfig = kubernetes.write_kubeconfig(folder / "kubeconfig")
         processes = Processes(folder, kubeconfig, FLEETWATCH_SPOOL_BYTES="65536")
         try:
-            answered, unsure = await survive(processes, kills=kills, seed=seed)
+            answered, unsure, subscriber, following = await survive(
+                processes, kills=kills, seed=seed
+            )
             stored, lost = await everything(processes, answered)
+            seen = await all_seen(subscriber, following, stored)
         finally:
             await asyncio.to_thread(processes.stop)
+    assert seen == stored
     missing = [number for number in answered if number not in stored]
     assert missing, "the spool never overflowed"
     assert [number for number in stored if stored[number] > 1] == []
