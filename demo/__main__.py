@@ -165,6 +165,8 @@ def _introduce(local: Running, home: Home) -> None:
         "  .venv/bin/fleetwatch query --format table '{ findings(first: 20, orderBy: {field: SEVERITY})"
         " { nodes { severity rule { key } cluster { name } subject { name } firstSeenAt } } }'"
     )
+    click.echo("\nFollow what Falco sees in all of them, as it happens:\n")
+    click.echo(f"  .venv/bin/fleetwatch query '{SUBSCRIPTION}'")
     click.echo("\nStop with Ctrl-C.")
 
 

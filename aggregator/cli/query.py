@@ -9,8 +9,10 @@ from typing import Any
 import click
 
 from aggregator.cli.client import AnswerError, Client, find_server, server_options
+from aggregator.cli.follow import follow
 from aggregator.cli.table import as_csv, as_text, rows_of
 
+_SUBSCRIPTION = re.compile(r"(?:\s|#[^\n]*\n)*subscription\b")
 _TEXT_VARIABLE = r"\$%s\s*:\s*\[?\s*(?:String|ID|DateTime)\b"
 
 
@@ -41,7 +43,7 @@ _TEXT_VARIABLE = r"\$%s\s*:\s*\[?\s*(?:String|ID|DateTime)\b"
 def query(
     text: str | None, file: Path | None, variables: tuple[str, ...], style: str, **where: Any
 ) -> None:
-    """Ask a GraphQL QUERY and print the answer.
+    """Ask a GraphQL QUERY and print the answer; a subscription is followed until Ctrl-C.
 
     Exits with 1 if the answer holds errors; they go to standard error.
 
@@ -52,13 +54,20 @@ def query(
         '{ findings(first: 20) { nodes { severity rule { key } cluster { name } } } }'
       fleetwatch query --var rule=CVE-2021-44228 \\
         'query ($rule: String!) { rule(key: $rule) { clusterCount findingCount } }'
+      fleetwatch query 'subscription { runtimeEvents { cursor node { time rule pod } } }'
     """  # noqa: D301 - click reads the backspace
     if (text is None) == (file is None):
         raise click.UsageError("Give either a QUERY or -f FILE.")
     if file is not None:
         text = sys.stdin.read() if str(file) == "-" else file.read_text()
     assert text is not None  # noqa: S101 - one of the two is given
-    client = Client(find_server(**where))
+    server = find_server(**where)
+    if _SUBSCRIPTION.match(text):
+        if style != "json":
+            raise click.UsageError("A subscription is printed as JSON, a line an event.")
+        follow(server, text, read_variables(variables, text))
+        return
+    client = Client(server)
     try:
         answer = client.answer(text, read_variables(variables, text))
     except AnswerError as error:
