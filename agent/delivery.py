@@ -23,7 +23,8 @@ BATCH_BYTES = 512 * 2**10  # of events in a frame, unpacked
 BATCH_EVENTS = 1_000  # in a frame; the aggregator takes no more
 GAPS = 50  # in a frame
 GAPS_EVERY = 1.0  # seconds between frames of gaps, as one that grows is sent again and again
-LINGER = 0.005  # seconds that events wait for company
+LINGER = 0.02  # seconds that events wait for company, where nothing is under way
+LET_GO_EVERY = 0.25  # seconds between what is stored is let go of; it may as well wait
 COMPRESSION = 1  # zstd's level: events come by the thousand, and much alike
 
 _compress = zstandard.ZstdCompressor(level=COMPRESSION).compress
@@ -44,7 +45,7 @@ class Delivery:
         self._stored: int | None = None
         self._gaps: dict[str, m.GapRecord] = {}  # under way
         self._stored_gaps: list[m.GapRecord] = []
-        self._gaps_at = 0.0
+        self._gaps_at = self._let_go_at = 0.0
 
     def stored(self, frame: m.Stored) -> None:
         """Take note of what the aggregator has committed."""
@@ -82,14 +83,15 @@ class Delivery:
     async def _pause(self) -> None:
         """Wait for news; a gap that grows is looked at again anyway."""
         try:
-            async with asyncio.timeout(GAPS_EVERY):
+            async with asyncio.timeout(LET_GO_EVERY if self._stored is not None else GAPS_EVERY):
                 await self._intake.arrived.wait()
             await asyncio.sleep(LINGER)
         except TimeoutError:
             pass
 
     async def _let_go(self) -> None:
-        if self._stored is not None:
+        if self._stored is not None and time.monotonic() - self._let_go_at >= LET_GO_EVERY:
+            self._let_go_at = time.monotonic()
             stored, self._stored = self._stored, None
             try:
                 await self._intake.confirm(stored)

@@ -101,8 +101,16 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def transaction(database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Begin and commit, or roll back; sqlite3's own context manager begins nothing."""
+def transaction(
+    database: sqlite3.Connection, *, synchronous: bool = True
+) -> Iterator[sqlite3.Connection]:
+    """Begin and commit, or roll back; sqlite3's own context manager begins nothing.
+
+    What need not outlive a power cut (events that are stored elsewhere are let go of) is not
+    synchronised; it reaches the disk with the next commit that is.
+    """
+    if not synchronous:
+        database.execute("PRAGMA synchronous = NORMAL")
     database.execute("BEGIN IMMEDIATE")
     try:
         yield database
@@ -111,6 +119,9 @@ def transaction(database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         if database.in_transaction:
             database.execute("ROLLBACK")
         raise
+    finally:
+        if not synchronous:
+            database.execute("PRAGMA synchronous = FULL")
 
 
 def checksum(offset: int, priority: int, body: bytes) -> int:

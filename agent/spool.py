@@ -73,8 +73,6 @@ class Spool:
             raise FatalError(f"The event spool in {folder} cannot be used: {error}") from error
         self._opened_at = self.next
 
-    # ------------------------------------------------------------ what goes in
-
     def append(self, entries: Sequence[Entry]) -> None:
         """Keep events; they are on disk when this returns. Raises `SpoolError`, with none kept."""
         before = Mark(self.epoch, next=self.next, waiting=self.waiting)
@@ -149,7 +147,7 @@ class Spool:
         if next_ <= self.stored:
             return
         try:
-            with self._writing() as database:
+            with self._writing(synchronous=False) as database:
                 gone = database.execute(table.BELOW, (next_,)).fetchall()
                 # First the mark: a count that is too low hides nothing but a loss at this moment.
                 self._write_mark(waiting=self.waiting - sum(count for _, count, _ in gone))
@@ -340,8 +338,6 @@ class Spool:
             )
         self._write_mark()
 
-    # ------------------------------------------------------------ rows and facts
-
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         try:
@@ -350,8 +346,11 @@ class Spool:
             raise SpoolError(f"{self._path} cannot be used: {error}") from error
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._guarded(), table.transaction(self._database) as database:
+    def _writing(self, *, synchronous: bool = True) -> Iterator[sqlite3.Connection]:
+        with (
+            self._guarded(),
+            table.transaction(self._database, synchronous=synchronous) as database,
+        ):
             yield database
 
     def _note(self, loss: Loss) -> None:

@@ -29,12 +29,25 @@ POSTGRES = {"fsync": "off", "shared_buffers": "64MB", "listen_addresses": "127.0
 class Processes:
     """The three programs on fixed ports, so that each finds the others after any restart."""
 
-    def __init__(self, folder: Path, kubeconfig: Path, **agent: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kubeconfig: Path,
+        *,
+        postgres: dict[str, str] | None = None,
+        aggregator: dict[str, str] | None = None,
+        **agent: str,
+    ) -> None:
+        """Settings are Postgres's own, and environment variables of the other two."""
         self._folder = folder
         self._kubeconfig = kubeconfig
         self._agent_settings = agent
+        self._aggregator_settings = aggregator or {}
         self._ports = {name: free_port() for name in ("postgres", "aggregator", "agent")}
-        settings = {**POSTGRES, "port": str(self._ports["postgres"])}
+        settings = {
+            **(POSTGRES if postgres is None else postgres),
+            "port": str(self._ports["postgres"]),
+        }
         self._postgres = EmbeddedPostgres(folder / "postgres" / "data", settings=settings)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.agent_token = ""
@@ -83,6 +96,7 @@ class Processes:
             "aggregator",
             ["fleetwatch", "serve", "--listen", f"127.0.0.1:{self._ports['aggregator']}"],
             DATABASE_URL=self.dsn,
+            **self._aggregator_settings,
         )
 
     def start_agent(self) -> None:
@@ -117,6 +131,10 @@ class Processes:
         for name, start in (("aggregator", self.start_aggregator), ("agent", self.start_agent)):
             if self._running[name].poll() is not None:
                 start()
+
+    def pid(self, name: str) -> int:
+        """Return the process id of the agent or the aggregator."""
+        return self._running[name].pid
 
     async def until_ready(self) -> None:
         """Wait until the aggregator and the agent's receiver answer."""
