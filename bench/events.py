@@ -206,7 +206,7 @@ async def latency(
         f"at {events / sent['seconds']:,.0f}/s, from the 200 to the subscription:"
         f" p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms ({len(waits):,} of {events:,} events seen)"
     )
-    return p99
+    return float(p99)
 
 
 async def run(folder: Path, *, events: int, seconds: float) -> int:

@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -230,3 +231,69 @@ async def test_a_pushed_file_is_stored_once(dsn: str, tmp_path: Path) -> None:
             assert len(outcome.failures) == 1
             assert ":2: " in outcome.failures[0]
         assert await stored(aggregator) == [1, 2, 3]
+
+
+COLUMNS = ("rule", "source", "output", "hostname", "tags")
+
+
+def written(time: Any) -> str:
+    """Write a time out, which gRPC clients give as seconds and nanoseconds."""
+    if not isinstance(time, dict):
+        return str(time)
+    whole = datetime.fromtimestamp(time["seconds"], UTC).replace(tzinfo=None)
+    return f"{whole.isoformat()}.{time['nanos']:09}"
+
+
+def is_whole(event: dict[str, Any], node: dict[str, Any]) -> list[str]:
+    """Return the keys of an event that are neither in a column nor in the fields."""
+    fields = node["fields"]
+    lost = [
+        f"output_fields.{name}"
+        for name, value in (event.get("output_fields") or {}).items()
+        if fields.get(name, ...) != value
+    ]
+    for name, value in event.items():
+        column = name in COLUMNS and sorted(node[name] or ()) == sorted(value)
+        by_word = name == "priority" and node["priority"] == str(value).upper()
+        in_time = name == "time" and node["time"].rstrip("0+:") == written(value).rstrip("Z0+:")
+        kept = value in (fields.get(name, ...), fields.get(f"event.{name}", ...))
+        if name != "output_fields" and not (column or by_word or in_time or kept):
+            lost.append(name)
+    return lost
+
+
+async def test_real_events_arrive_whole(
+    dsn: str, kubernetes: FakeKubernetes, tmp_path: Path, shared: Path
+) -> None:
+    files = [
+        path
+        for folder in ("falco", "falcosidekick")
+        for path in sorted((shared / "fixtures/samples" / folder).iterdir())
+        if not path.name.startswith(("internal-", "syscall-event-drop"))
+    ]
+    sent: list[dict[str, Any]] = []
+    (tmp_path / "agent").mkdir()
+    async with serve(dsn, tmp_path / "home") as aggregator:
+        token = await aggregator.add_cluster("c")
+        async with (
+            agent_of(aggregator, kubernetes, token, tmp_path / "agent", redact=False) as url,
+            httpx.AsyncClient() as client,
+        ):
+            for path in files:
+                text = path.read_text()
+                lines = text.splitlines() if path.suffix == ".jsonl" else [text]
+                sent += [json.loads(line) for line in lines if line.strip()]
+                assert (await client.post(url, content=text)).status_code == 200, path.name
+            await until(lambda: counted(aggregator, len(sent)))
+        data = await aggregator.query(
+            "{ runtimeEvents(first: 1000) { nodes"
+            " { time rule priority source output hostname tags fields } } }"
+        )
+    nodes = data["runtimeEvents"]["nodes"]
+    for event in sent:
+        found = [is_whole(event, node) for node in nodes]
+        assert [] in found, (event["rule"], min(found, key=len))
+
+
+async def counted(aggregator: Aggregator, number: int) -> bool:
+    return bool(await aggregator.pool.fetchval("SELECT count(*) FROM runtime_event") == number)
