@@ -1,8 +1,8 @@
 """Arguments of a field as a plan sees them: a tree whose leaves say how to read their value.
 
 A plan is made once and run with other values, so what it may depend on is fixed here: which
-inputs are present, how many objects a list holds, booleans and enums (`shape`). Strings, numbers
-and times are read anew for each request (`Given.read`).
+inputs are present, how many objects a list holds, booleans, enums and empty strings (`shape`). Other
+strings, numbers and times are read anew for each request (`Given.read`).
 """
 
 from collections.abc import Mapping
@@ -149,10 +149,12 @@ def shape(value: Any) -> Any:
         return tuple((name, shape(item)) for name, item in value.items())
     if isinstance(value, list):
         each = value and isinstance(value[0], dict | Enum | list)
-        return tuple(shape(item) for item in value) if each else "[]"
+        if each:
+            return tuple(shape(item) for item in value)
+        return "['']" if "" in value else "[]"
     if isinstance(value, Enum):
         return value.name
-    told = value is None or isinstance(value, bool) or value in PLANNED_SIZES
+    told = value is None or isinstance(value, bool) or value == "" or value in PLANNED_SIZES
     return value if told else "*"
 
 

@@ -1,6 +1,6 @@
 """Which runtime events: the input, and the conditions it stands for over a row of `runtime_event`.
 
-The same conditions run on the rollups as far as those know the columns (`of_hours`).
+The same conditions run on the rollups as far as those know the columns (event_count.py).
 """
 
 from collections.abc import Callable, Iterator
@@ -18,11 +18,11 @@ from aggregator.graph.filters import (
     among,
     chosen,
     given,
+    pins,
     text,
     time,
-    time_bounds,
 )
-from aggregator.graph.finding_filter import subjects
+from aggregator.graph.finding_filter import subject
 from aggregator.graph.scalars import Priority
 from aggregator.graph.statement import Row
 from aggregator.graph.subject_filter import SubjectFilter
@@ -66,9 +66,6 @@ class RuntimeEventFilter:
     subject: SubjectFilter | None = given("By what it is about.")
 
 
-COMBINED = frozenset({"and", "or", "not"})
-ON_HOURS = frozenset({"time", "cluster", "namespace", "rule", "priority", "source"})
-ON_FLEET_HOURS = ON_HOURS - {"cluster", "namespace"}
 PRIORITIES = list(Priority)  # most urgent first
 
 
@@ -93,18 +90,33 @@ def conditions(compilation: Compilation, row: Row, tree: Tree) -> list[str]:
     ]
 
 
-def of_hours(compilation: Compilation, row: Row, tree: Tree, known: frozenset[str]) -> list[str]:
-    """Return what a filter says of a rollup's row, letter `e`; a bound where it says more."""
-    found = []
+def named(name: str, value: Tree) -> bool:
+    """Tell whether an input names values that an index finds."""
+    if name == "priority":
+        return priorities(value) is not None
+    if name == "subject":
+        return pins(value.get("name"))
+    # The indexes by pod and namespace leave out events that have none.
+    return pins(value) and not (name in {"pod", "namespace"} and _names_none(value))
+
+
+def _names_none(tree: Tree) -> bool:
+    eq, among = tree.get("eq"), tree.get("in")
+    return (isinstance(eq, Given) and eq.value == "") or (
+        isinstance(among, Given) and "" in among.value
+    )
+
+
+def leaves(tree: Tree) -> Iterator[str]:
+    """Yield the names of all inputs, at any depth, but those that combine others."""
     for name, value in together(tree):
-        if name == "time":
-            since, until = time_bounds(compilation, value)
-            hour = row.fill("{e.hour}")
-            found += [f"{hour} >= date_trunc('hour', {bound}, 'UTC')" for bound in since]
-            found += [f"{hour} < {bound}" for bound in until]
-        elif name in known:
-            found += _condition(compilation, row, name, value)
-    return found
+        if name == "or":
+            for each in value:
+                yield from leaves(each)
+        elif name == "not":
+            yield from leaves(value)
+        else:
+            yield name
 
 
 def priorities(tree: Tree) -> list[Priority] | None:
@@ -138,15 +150,14 @@ def _condition(compilation: Compilation, row: Row, name: str, value: Tree) -> li
 
 
 def _image(compilation: Compilation, row: Row, tree: Tree) -> list[str]:
-    if not text(compilation, "o.name", tree):
-        return []
-    return [row.fill("{e.image_id}") + f" = ANY(ARRAY({images(compilation, tree)}))"]
+    if pins(tree):
+        return [row.fill("{e.image_id}") + f" = ANY(ARRAY({images(compilation, tree)}))"]
+    name = row.fill("(SELECT o.name FROM image o WHERE o.id = {e.image_id})")
+    return text(compilation, name, tree)
 
 
 def _subject(compilation: Compilation, row: Row, tree: Tree) -> list[str]:
-    return [
-        row.fill("{e.subject_id}") + f" = ANY({subjects(compilation, compilation.statement, tree)})"
-    ]
+    return subject(compilation, Row({**row, "p": row["e"]}), tree)
 
 
 def _tag(compilation: Compilation, row: Row, leaf: Given) -> list[str]:

@@ -210,7 +210,8 @@ def subjects(compilation: Compilation, statement: Statement, tree: Tree) -> str:
     return f"ARRAY(SELECT {inner['s'].id} FROM {inner.fill(SUBJECT.source)}{where(found)})"
 
 
-def _subject(compilation: Compilation, row: Row, tree: Tree) -> list[str]:
+def subject(compilation: Compilation, row: Row, tree: Tree) -> list[str]:
+    """Return the condition that the subject of a row, letter `p`, passes a SubjectFilter."""
     statement = compilation.statement
     if pins(tree.get("name")):
         return [row.fill("{p.subject_id}") + f" = ANY({subjects(compilation, statement, tree)})"]
@@ -218,6 +219,7 @@ def _subject(compilation: Compilation, row: Row, tree: Tree) -> list[str]:
     found = [
         inner.fill("{s.id} = {up[p].subject_id}"),
         *subject_filter.conditions(compilation, inner, tree),
+        *SUBJECT.scope(statement, inner),
     ]
     return [f"(SELECT true FROM {inner.fill(SUBJECT.source)}{where(found)})"]
 
@@ -245,7 +247,7 @@ _LEAVES = {
     "severity": lambda _, r, t: among(r.fill("{f.severity}"), severities(t), "severity"),
     "rule": _rule,
     "namespace": lambda c, r, t: text(c, r.fill("{p.namespace}"), t),
-    "subject": _subject,
+    "subject": subject,
     "container": lambda c, r, t: text(c, r.fill("{p.container}"), t),
     "image": _image,
     "package": lambda c, r, t: text(c, r.fill("{f.package}"), t),

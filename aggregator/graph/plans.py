@@ -15,7 +15,7 @@ from aggregator.graph import subscription
 from aggregator.graph.arguments import shape
 from aggregator.graph.compiler import Compilation, Plan
 from aggregator.graph.documents import Document
-from aggregator.graph.limits import PLAN_CACHE
+from aggregator.graph.limits import PLAN_CACHE, WALKED_CLUSTERS
 from aggregator.graph.lru import Lru
 from aggregator.graph.selection import Selection
 from aggregator.graph.statement import Read, Statement
@@ -81,6 +81,7 @@ class Plans:
             Statement(
                 scoped_clusters=scope.clusters is not None,
                 scoped_namespaces=scope.namespaces is not None,
+                few_clusters=_few_clusters(scope),
             ),
         )
 
@@ -93,5 +94,10 @@ def _key(
         operation.name.value if operation.name else None,
         shape(dict(variables)),
         scope.clusters is not None,
+        _few_clusters(scope),
         scope.namespaces is not None,
     )
+
+
+def _few_clusters(scope: Scope) -> bool:
+    return scope.clusters is not None and len(scope.clusters) <= WALKED_CLUSTERS

@@ -44,10 +44,13 @@ def read_scope_namespaces(bindings: Bindings) -> list[str]:
 class Statement:
     """Parameters and aliases of one statement."""
 
-    def __init__(self, *, scoped_clusters: bool, scoped_namespaces: bool) -> None:
+    def __init__(
+        self, *, scoped_clusters: bool, scoped_namespaces: bool, few_clusters: bool = False
+    ) -> None:
         self.reads: list[Read] = []
         self.scoped_clusters = scoped_clusters
         self.scoped_namespaces = scoped_namespaces
+        self.few_clusters = few_clusters  # so that each can be looked into by itself
         self._numbers: dict[Any, int] = {}
         self._aliases: Counter[str] = Counter()
 

@@ -10,6 +10,8 @@ from typing import Any
 import asyncpg
 from msgspec import Struct
 
+from tests.aggregator.graph import fleet
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 3
 PRIORITIES = (
@@ -24,6 +26,7 @@ PRIORITIES = (
 )
 CLUSTERS = ("prod-eu", "prod-us", "staging")  # of ids 1, 2, 3
 IMAGES = {1: "docker.io/library/nginx:1.25@sha256:aa", 2: "ghcr.io/acme/api:v2"}
+WORKLOADS = {1: (1, 9), 2: (5,), 3: (7,)}  # subjects of namespace web, by cluster
 
 
 class Event(Struct, frozen=True):
@@ -41,6 +44,12 @@ class Event(Struct, frozen=True):
     image: int | None
     tags: tuple[str, ...]
     fields: dict[str, Any]
+
+    @property
+    def subject(self) -> int | None:
+        """The workload, where it is known."""
+        known = WORKLOADS[self.cluster]
+        return known[self.id % len(known)] if self.namespace == "web" and self.id % 5 else None
 
     @property
     def output(self) -> str:
@@ -102,8 +111,8 @@ async def load(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await connection.executemany(
         "INSERT INTO runtime_event (id, cluster_id, at, time, time_ns, received_at, priority, rule,"
         " source, hostname, namespace, pod, container, subject_id, image_id, output, tags, fields)"
-        " VALUES ($1::bigint, $2, $3, $3, $1::bigint % 2, $3, $4::text::event_priority, $5, $6, $7, $8, $9, '', 1,"
-        " $10, $11, $12, $13)",
+        " VALUES ($1::bigint, $2, $3, $3, $1::bigint % 2, $3, $4::text::event_priority, $5, $6, $7, $8, $9, '', $10,"
+        " $11, $12, $13, $14)",
         [
             (
                 e.id,
@@ -115,6 +124,7 @@ async def load(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
                 e.hostname,
                 e.namespace,
                 e.pod,
+                e.subject,
                 e.image,
                 e.output,
                 e.tags,
@@ -177,6 +187,16 @@ def _fields(event: Event, value: Any) -> bool:
     return all(str(event.fields.get(each["name"])) == each["eq"] for each in value)
 
 
+def _subject(event: Event, value: Any) -> bool:
+    if event.subject is None:
+        return False
+    _, _, kind, namespace, name, labels, _, _ = fleet.SUBJECTS[event.subject - 1]
+    texts = {"kind": kind, "namespace": namespace, "name": name}
+    return all(_text(texts[each], tests) for each, tests in value.items() if each in texts) and all(
+        labels.get(each["key"]) in each["in"] for each in value.get("labels", ())
+    )
+
+
 def _text(value: str | None, tests: dict[str, Any]) -> bool:
     answers: dict[str, Callable[[Any], bool]] = {
         "eq": lambda given: value == given,
@@ -197,6 +217,7 @@ TESTS: dict[str, Callable[[Event, Any], bool]] = {
     "priority": _priority,
     "time": _time,
     "field": _fields,
+    "subject": _subject,
 }
 
 

@@ -1,115 +1,25 @@
-"""Runtime events: every filter, page and group equals the same done by hand."""
+"""Runtime events: every filter and page equals the same done by hand."""
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.access.principal import Principal
-from aggregator.graph import event_page, limits
+from aggregator.graph import event_hours, event_page, limits, plans
 from tests.aggregator.graph import events as e
 from tests.aggregator.graph.conftest import ADMIN, Graph, viewer
-
-LIST = """query ($filter: RuntimeEventFilter, $first: Int, $after: String) {
-  runtimeEvents(filter: $filter, first: $first, after: $after) {
-    totalCount nodes { fields } pageInfo { hasNextPage endCursor }
-  }
-}"""
-GROUP = """query ($by: [RuntimeEventDimension!]!, $interval: Interval, $filter: RuntimeEventFilter,
-                  $order: GroupOrder) {
-  runtimeEventGroups(by: $by, interval: $interval, filter: $filter, orderBy: $order) {
-    cluster { name } namespace rule priority source hostname image time events
-  }
-}"""
-
-texts = st.sampled_from(
-    ["Shell", "Read file", "syscall", "k8s_audit", "web", "web-1", "api-1", "node-1", "none", ""]
-)
-string_filters = st.one_of(
-    st.fixed_dictionaries({"eq": texts}),
-    st.fixed_dictionaries({"in": st.lists(texts, max_size=3)}),
-    st.fixed_dictionaries({"not": texts}),
-    st.fixed_dictionaries({"contains": st.sampled_from(["e", "1", "hell"])}),
-    st.fixed_dictionaries({"startsWith": st.sampled_from(["S", "web", "k8s"])}),
-)
-clusters = st.one_of(
-    st.fixed_dictionaries({"eq": st.sampled_from([*e.CLUSTERS, "none"])}),
-    st.fixed_dictionaries({"in": st.lists(st.sampled_from(e.CLUSTERS), max_size=2)}),
-)
-times = st.integers(-60, 60 * 24 * e.DAYS).map(
-    lambda minutes: (e.START + timedelta(minutes=minutes)).isoformat()
-)
-leaves = st.one_of(
-    *(
-        st.fixed_dictionaries({name: string_filters})
-        for name in ("rule", "source", "namespace", "pod", "hostname", "output")
-    ),
-    st.fixed_dictionaries(
-        {"image": st.fixed_dictionaries({"eq": st.sampled_from([*e.IMAGES.values(), "none"])})}
-    ),
-    st.fixed_dictionaries({"cluster": st.fixed_dictionaries({"name": clusters})}),
-    st.fixed_dictionaries({"tag": st.sampled_from(["shell", "container", "none"])}),
-    st.fixed_dictionaries(
-        {
-            "priority": st.one_of(
-                st.fixed_dictionaries({"atLeast": st.sampled_from(e.PRIORITIES)}),
-                st.fixed_dictionaries(
-                    {"in": st.lists(st.sampled_from(e.PRIORITIES), max_size=3, unique=True)}
-                ),
-            )
-        }
-    ),
-    st.fixed_dictionaries(
-        {
-            "field": st.lists(
-                st.fixed_dictionaries(
-                    {"name": st.just("proc.name"), "eq": st.sampled_from(["bash", "zsh"])}
-                ),
-                min_size=1,
-                max_size=2,
-            )
-        }
-    ),
-    st.fixed_dictionaries({"time": st.fixed_dictionaries({"since": times})}),
-    st.fixed_dictionaries({"time": st.fixed_dictionaries({"since": times, "until": times})}),
-)
-filters = st.recursive(
-    st.lists(leaves, max_size=3).map(lambda found: {k: v for one in found for k, v in one.items()}),
-    lambda inner: st.one_of(
-        st.fixed_dictionaries({"and": st.lists(inner, max_size=2)}),
-        st.fixed_dictionaries({"or": st.lists(inner, min_size=1, max_size=2)}),
-        st.fixed_dictionaries({"not": inner}),
-    ),
-    max_leaves=3,
-)
-scopes = st.sampled_from(
-    [
-        (ADMIN, (1, 2, 3), None),
-        (viewer((1, 3), None), (1, 3), None),
-        (viewer(None, ("web",)), (1, 2, 3), ("web",)),
-        (viewer((2,), ("web", "api")), (2,), ("web", "api")),
-    ]
-)
-Scope = tuple[Principal, tuple[int, ...], tuple[str, ...] | None]
-
-
-def visible(scope: Scope, wanted: dict[str, Any]) -> list[e.Event]:
-    _, clusters, namespaces = scope
-    return e.ordered(
-        [
-            event
-            for event in e.EVENTS
-            if event.cluster in clusters
-            and (namespaces is None or event.namespace in namespaces)
-            and e.holds(event, wanted)
-        ]
-    )
-
-
-FEW = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+from tests.aggregator.graph.event_filters import (
+    FEW,
+    LIST,
+    Scope,
+    clusters,
+    filters,
+    names,
+    scopes,
+    times,
+    visible,
 )
 
 
@@ -135,71 +45,94 @@ async def test_pages_are_what_filtering_by_hand_gives(
     assert found == expected[: len(found)]
 
 
-DIMENSIONS = ("CLUSTER", "NAMESPACE", "RULE", "PRIORITY", "SOURCE", "HOSTNAME", "IMAGE")
+@FEW
+@given(wanted=filters, scope=scopes, first=st.sampled_from([3, 50]))
+async def test_a_cluster_answers_of_itself(
+    graph: Graph, wanted: dict[str, Any], scope: Scope, first: int
+) -> None:
+    query = """query ($filter: RuntimeEventFilter, $first: Int) { clusters { nodes { name
+      runtimeEvents(filter: $filter, first: $first) { totalCount nodes { fields } } } } }"""
+    data = await graph.ask(query, {"filter": wanted, "first": first}, principal=scope[0])
+    events = visible(scope, wanted)
+    for cluster in data["clusters"]["nodes"]:
+        mine = [
+            each.fields["n"] for each in events if e.CLUSTERS[each.cluster - 1] == cluster["name"]
+        ]
+        page = cluster["runtimeEvents"]
+        assert page["totalCount"] == len(mine)
+        assert [node["fields"]["n"] for node in page["nodes"]] == mine[:first]
+
+
+KNOWN_BY_HOURS = st.fixed_dictionaries(
+    {},
+    optional={
+        "rule": names(["Shell", "Read file", "none"]),
+        "priority": st.fixed_dictionaries({"atLeast": st.sampled_from(e.PRIORITIES)}),
+        "source": names(["syscall", "k8s_audit"]),
+        "namespace": names(["web", "api", ""]),
+        "cluster": st.fixed_dictionaries({"name": clusters}),
+        "time": st.fixed_dictionaries({"since": times}),
+    },
+)
 
 
 @FEW
-@given(
-    wanted=filters,
-    scope=scopes,
-    by=st.lists(st.sampled_from([*DIMENSIONS, "TIME"]), min_size=1, max_size=3, unique=True),
-    interval=st.sampled_from(["HOUR", "DAY", "WEEK"]),
-)
-async def test_groups_equal_a_recount(
-    graph: Graph, wanted: dict[str, Any], scope: Scope, by: list[str], interval: str
+@given(wanted=KNOWN_BY_HOURS, scope=scopes, many=st.booleans())
+async def test_walks_from_hour_to_hour_miss_nothing(
+    graph: Graph, wanted: dict[str, Any], scope: Scope, *, many: bool
 ) -> None:
-    events = visible(scope, wanted)
-    bounded = {"and": [wanted, {"time": {"until": (e.START + timedelta(days=4)).isoformat()}}]}
-    variables = {"by": by, "interval": interval, "filter": bounded}
-    data = await graph.ask(GROUP, variables, principal=scope[0])
-    found = {
-        tuple(
-            (group["cluster"] or {}).get("name") if name == "CLUSTER" else group[name.lower()]
-            for name in by
-        ): group["events"]
-        for group in data["runtimeEventGroups"]
-    }
-    expected = e.counted(events, tuple(by), interval)
-    if len(data["runtimeEventGroups"]) < limits.MAX_PAGE:
-        assert {key: count for key, count in found.items() if count} == expected
+    expected = [event.fields["n"] for event in visible(scope, wanted)]
+    found: list[int] = []
+    after = None
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (event_page, plans):  # as if there were too many clusters to look into each
+            patch.setattr(module, "WALKED_CLUSTERS", 0 if many else limits.WALKED_CLUSTERS)
+        graph = Graph(graph.pool)
+        while True:
+            data = await graph.ask(
+                LIST, {"filter": wanted, "first": 40, "after": after}, principal=scope[0]
+            )
+            page = data["runtimeEvents"]
+            found += [node["fields"]["n"] for node in page["nodes"]]
+            after = page["pageInfo"]["endCursor"]
+            if not page["pageInfo"]["hasNextPage"]:
+                break
+    assert found == expected
 
 
-@pytest.mark.parametrize("minutes", [0, 30])
-async def test_intervals_without_events_are_there(graph: Graph, minutes: int) -> None:
-    since = e.START + timedelta(hours=3, minutes=minutes)
-    until = e.START + timedelta(hours=30, minutes=minutes)
-    wanted = {"time": {"since": since.isoformat(), "until": until.isoformat()}}
-    data = await graph.ask(GROUP, {"by": ["TIME"], "interval": "HOUR", "filter": wanted})
-    groups = data["runtimeEventGroups"]
+@pytest.mark.parametrize("name", ["pod", "namespace"])
+async def test_what_has_no_pod_or_namespace_is_found_but_is_not_few(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    query = """query ($of: [String!], $one: String) { runtimeEvents(filter: {%s: {in: $of, eq: $one}},
+      first: 500) { nodes { fields } } }"""
+    none = [each.fields["n"] for each in e.ordered(e.EVENTS) if not each.pod]
+    few = {"of": ["web", "web-1"]}
+    monkeypatch.setattr(event_hours, "SMALL_SCOPE_EVENTS", 20)
+    for given_empty in ({"of": ["", "none"]}, {"one": ""}):
+        await graph.ask(query % name, few)  # planned for values that have an index
+        monkeypatch.setattr(event_hours, "SMALL_SCOPE_EVENTS", 20)
+        error = await graph.error(query % name, given_empty)
+        assert error["extensions"]["code"] == "TOO_BROAD"
+        monkeypatch.undo()
+        found = await Graph(graph.pool).ask(query % name, given_empty)
+        assert [node["fields"]["n"] for node in found["runtimeEvents"]["nodes"]] == none
 
-    hours = [e.bucket(since, "HOUR") + timedelta(hours=n) for n in range(27 + bool(minutes))]
-    assert [group["time"] for group in groups] == [hour.isoformat() for hour in hours]
-    counts = e.counted([one for one in e.EVENTS if since <= one.at < until], ("TIME",), "HOUR")
-    assert [group["events"] for group in groups] == [counts[hour.isoformat(),] for hour in hours]
-    assert 0 in [group["events"] for group in groups]
 
-
-async def test_intervals_are_filled_for_each_key(graph: Graph) -> None:
+async def test_one_input_given_twice_holds_twice(graph: Graph) -> None:
     wanted = {
-        "time": {"since": e.START.isoformat(), "until": (e.START + timedelta(days=3)).isoformat()}
+        "and": [
+            {"pod": {"in": ["web-1", "web-2"]}},
+            {"pod": {"in": ["web-2", "api-1"]}},
+            {"pod": {"contains": "2"}},
+            {"rule": {"eq": "Shell"}},
+            {"rule": {"in": ["Shell", "Connect"]}},
+        ]
     }
-    variables = {"by": ["RULE", "TIME"], "interval": "DAY", "filter": wanted}
-    groups = (await graph.ask(GROUP, variables))["runtimeEventGroups"]
-
-    assert len(groups) == 9
-    assert sum(group["events"] for group in groups) == len(e.EVENTS)
-
-
-async def test_groups_are_ordered_as_asked(graph: Graph) -> None:
-    async def counts(order: str) -> list[int]:
-        data = await graph.ask(GROUP, {"by": ["RULE"], "order": order})
-        return [group["events"] for group in data["runtimeEventGroups"]]
-
-    assert await counts("COUNT_DESC") == sorted(await counts("KEY_ASC"), reverse=True)
-    assert await counts("COUNT_ASC") == sorted(await counts("KEY_DESC"))
-    data = await graph.ask(GROUP, {"by": ["PRIORITY"], "order": "KEY_DESC"})
-    found = [group["priority"] for group in data["runtimeEventGroups"]]
-    assert found == [each for each in e.PRIORITIES if each in found]
+    data = await graph.ask(LIST, {"filter": wanted, "first": 200})
+    found = [node["fields"]["n"] for node in data["runtimeEvents"]["nodes"]]
+    assert found == [each.fields["n"] for each in visible((ADMIN, (1, 2, 3), None), wanted)]
+    assert found
 
 
 async def test_an_event_is_found_again_by_its_id(graph: Graph) -> None:
@@ -225,14 +158,15 @@ async def test_times_keep_their_nanoseconds(graph: Graph) -> None:
         ({"output": {"contains": "x"}}, "output"),
         ({"hostname": {"eq": "x"}}, "hostname"),
         ({"or": [{"rule": {"eq": "x"}}]}, "or"),
-        ({"rule": {"contains": "e"}}, "rule"),
+        ({"source": {"contains": "e"}}, "source"),
+        ({"rule": {"contains": "e"}, "tag": "shell"}, "tag"),
         ({"field": [{"name": "n", "eq": "1"}]}, "field"),
     ],
 )
 async def test_what_no_index_serves_is_refused_where_there_is_much(
     graph: Graph, monkeypatch: pytest.MonkeyPatch, wanted: dict[str, Any], says: str
 ) -> None:
-    monkeypatch.setattr(event_page, "SMALL_SCOPE_EVENTS", 20)
+    monkeypatch.setattr(event_hours, "SMALL_SCOPE_EVENTS", 20)
     error = await graph.error(LIST, {"filter": wanted})
     assert error["extensions"]["code"] == "TOO_BROAD"
     assert says in error["message"]
@@ -242,39 +176,16 @@ async def test_what_no_index_serves_is_refused_where_there_is_much(
     await graph.ask(LIST, {"filter": {**wanted, "cluster": {"name": {"eq": "none"}}}})
 
 
-async def test_groups_of_what_no_rollup_holds_are_refused_where_there_is_much(
+async def test_a_part_of_a_rule_is_looked_up_in_what_the_fleet_counts(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_page, "SMALL_SCOPE_EVENTS", 20)
-    error = await graph.error(GROUP, {"by": ["HOSTNAME"]})
+    monkeypatch.setattr(event_hours, "SMALL_SCOPE_EVENTS", 20)
+    wanted = {"rule": {"contains": "ell"}}
+    found = (await graph.ask(LIST, {"filter": wanted, "first": 200}))["runtimeEvents"]["nodes"]
+    expected = visible((ADMIN, (1, 2, 3), None), wanted)
+    assert [node["fields"]["n"] for node in found] == [each.fields["n"] for each in expected]
+    error = await graph.error(LIST, {"filter": wanted}, principal=viewer((1, 2), None))
     assert error["extensions"]["code"] == "TOO_BROAD"
-    await graph.ask(GROUP, {"by": ["HOSTNAME"], "filter": {"pod": {"in": ["web-1"]}}})
-    await graph.ask(GROUP, {"by": ["RULE", "CLUSTER", "NAMESPACE"]})
-
-
-@pytest.mark.parametrize(
-    ("variables", "code", "says"),
-    [
-        ({"by": ["TIME"]}, "BAD_INPUT", "interval"),
-        ({"by": []}, "BAD_INPUT", "1 to 4"),
-        ({"by": ["TIME"], "interval": "MINUTE"}, "BAD_INPUT", "MINUTE"),
-        (
-            {
-                "by": ["TIME"],
-                "interval": "MINUTE",
-                "filter": {"time": {"since": "2026-01-01T00:00:00Z"}},
-            },
-            "LIMIT_EXCEEDED",
-            "more than 1,000 intervals",
-        ),
-    ],
-)
-async def test_groups_that_make_no_sense_say_why(
-    graph: Graph, variables: dict[str, Any], code: str, says: str
-) -> None:
-    error = await graph.error(GROUP, variables)
-    assert error["extensions"]["code"] == code
-    assert says in error["message"]
 
 
 async def test_gaps_are_out_of_sight_of_a_scope_of_namespaces(graph: Graph) -> None:

@@ -1,30 +1,28 @@
     SELECT convert_to(CASE WHEN extract(epoch
-    FROM least($1::timestamptz) - greatest($2::timestamptz)) / 3600 > 1000 THEN '!0' ELSE (SELECT row_to_json(j1)
+    FROM $1::timestamptz - $2::timestamptz) / 3600 > 1000 THEN '!0' ELSE (SELECT row_to_json(j1)
         FROM (SELECT (SELECT coalesce(json_agg(j2), '[]'::json)
           FROM (SELECT g1.t AS "time", g1.events AS "events"
-              FROM (WITH counted AS MATERIALIZED (SELECT t, sum(events)::bigint AS events
-                FROM (SELECT date_trunc('hour', e1.hour, 'UTC') AS t, sum(e1.events) AS events
+              FROM (WITH counted AS MATERIALIZED (SELECT t, coalesce(sum(events), 0)::bigint AS events
+                FROM (SELECT date_trunc('hour', e1.hour, 'UTC') AS t, sum(e1.events)::bigint AS events
                 FROM runtime_event_fleet_hour e1
-                WHERE e1.hour >= date_trunc('hour', greatest($2::timestamptz) + (interval '1 hour' - interval '1 microsecond'), 'UTC') AND e1.hour < date_trunc('hour', least($1::timestamptz), 'UTC')
+                WHERE e1.hour >= $2::timestamptz AND e1.hour <= $1::timestamptz - interval '1 hour'
                 GROUP BY 1 UNION ALL SELECT date_trunc('hour', e2.at, 'UTC') AS t, count(*) AS events
                 FROM runtime_event e2
-                WHERE e2.at >= greatest($2::timestamptz) AND e2.at < least(date_trunc('hour', greatest($2::timestamptz) + (interval '1 hour' - interval '1 microsecond'), 'UTC'), least($1::timestamptz))
+                WHERE e2.at >= $2::timestamptz AND e2.at < date_trunc('hour', $2::timestamptz + interval '1 hour' - interval '1 microsecond', 'UTC') AND e2.at < date_trunc('hour', $1::timestamptz, 'UTC')
                 GROUP BY 1 UNION ALL SELECT date_trunc('hour', e3.at, 'UTC') AS t, count(*) AS events
                 FROM runtime_event e3
-                WHERE e3.at >= greatest(date_trunc('hour', least($1::timestamptz), 'UTC'), date_trunc('hour', greatest($2::timestamptz) + (interval '1 hour' - interval '1 microsecond'), 'UTC')) AND e3.at < least($1::timestamptz)
+                WHERE e3.at >= date_trunc('hour', $1::timestamptz, 'UTC') AND e3.at >= $2::timestamptz AND e3.at < $1::timestamptz
               GROUP BY 1) p
             GROUP BY t) SELECT b.t, coalesce(c.events, 0) AS events
-            FROM generate_series(date_trunc('hour', greatest($2::timestamptz), 'UTC'), least($1::timestamptz) - interval '1 microsecond', interval '1 hour') b (t)
+            FROM generate_series(date_trunc('hour', $2::timestamptz, 'UTC'), $1::timestamptz - interval '1 microsecond', interval '1 hour') b (t)
             CROSS JOIN (SELECT) k
           LEFT JOIN counted c ON c.t = b.t) g1
         ORDER BY g1.t ASC LIMIT 1000) j2) AS "byHour", (SELECT coalesce(json_agg(j3), '[]'::json)
           FROM (SELECT g2.d0 AS "rule", g2.d1 AS "priority", g2.events AS "events"
-            FROM (SELECT d0, d1, sum(events)::bigint AS events
-              FROM (SELECT e4.rule AS d0, e4.priority AS d1, sum(e4.events) AS events
-              FROM runtime_event_fleet_day e4
-              WHERE e4.source = $3::text
-            GROUP BY 1, 2) p
-          GROUP BY d0, d1) g2
+            FROM (SELECT e4.rule AS d0, e4.priority AS d1, sum(e4.events)::bigint AS events
+            FROM runtime_event_fleet_day e4
+            WHERE e4.source = $3::text
+          GROUP BY 1, 2) g2
         ORDER BY g2.events DESC, g2.d0, g2.d1 LIMIT $4::int) j3) AS "byRule", (SELECT row_to_json(j4)
             FROM (SELECT (SELECT coalesce(json_agg(j5), '[]'::json)
               FROM (SELECT g3.started_at AS "from", g3.ended_at AS "to", g3.events AS "events", g3.reason AS "reason", g3.priorities AS "priorities"

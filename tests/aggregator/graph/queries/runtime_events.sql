@@ -1,11 +1,17 @@
     SELECT convert_to((SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT w1.*
-          FROM unnest(ARRAY[$1::text]) v1
-            CROSS JOIN LATERAL (SELECT e1.at AS t_n0, e1.id AS t_n1, e1.at AS e_at, e1.id AS e_id, e1.time_ns AS e_time_ns, e1.time AS e_time, e1.rule AS e_rule, e1.priority AS e_priority, e1.source AS e_source, e1.output AS e_output, e1.hostname AS e_hostname, e1.tags AS e_tags, e1.fields AS e_fields, e1.namespace AS e_namespace, e1.pod AS e_pod, e1.container AS e_container, e1.at AS o0, e1.id AS o1
-            FROM runtime_event e1
-            WHERE e1.rule = v1 AND e1.rule = $1::text AND e1.priority IN ('EMERGENCY'::event_priority, 'ALERT'::event_priority, 'CRITICAL'::event_priority, 'ERROR'::event_priority, 'WARNING'::event_priority)
-          ORDER BY e1.at DESC, e1.id DESC LIMIT $2::int + 1) w1
-        ORDER BY w1.o0 DESC, w1.o1 DESC LIMIT $2::int + 1) SELECT row_to_json(j2)
+            FROM (SELECT DISTINCT e2.hour AS hour
+            FROM runtime_event_fleet_hour e2
+            WHERE e2.rule = $1::text AND e2.priority IN ('EMERGENCY'::event_priority, 'ALERT'::event_priority, 'CRITICAL'::event_priority, 'ERROR'::event_priority, 'WARNING'::event_priority)
+          ORDER BY e2.hour DESC) h1
+            CROSS JOIN LATERAL (SELECT e3.at AS t_n0, e3.id AS t_n1, e3.at AS e_at, e3.id AS e_id, e3.time_ns AS e_time_ns, e3.time AS e_time, e3.rule AS e_rule, e3.priority AS e_priority, e3.source AS e_source, e3.output AS e_output, e3.hostname AS e_hostname, e3.tags AS e_tags, e3.fields AS e_fields, e3.namespace AS e_namespace, e3.pod AS e_pod, e3.container AS e_container, e3.at AS o0, e3.id AS o1
+            FROM runtime_event e3
+            WHERE e3.at >= h1.hour AND e3.at < h1.hour + interval '1 hour' AND e3.rule = $1::text AND e3.priority IN ('EMERGENCY'::event_priority, 'ALERT'::event_priority, 'CRITICAL'::event_priority, 'ERROR'::event_priority, 'WARNING'::event_priority)
+          ORDER BY e3.at DESC, e3.id DESC LIMIT $2::int + 1) w1
+            WHERE EXISTS (SELECT
+            FROM runtime_event_fleet_day e1
+          WHERE e1.rule = $1::text AND e1.priority IN ('EMERGENCY'::event_priority, 'ALERT'::event_priority, 'CRITICAL'::event_priority, 'ERROR'::event_priority, 'WARNING'::event_priority) AND e1.events > 0)
+        ORDER BY h1.hour DESC, w1.o0 DESC, w1.o1 DESC LIMIT $2::int + 1) SELECT row_to_json(j2)
             FROM (SELECT (SELECT coalesce(json_agg(j3), '[]'::json)
                 FROM (SELECT (SELECT translate(encode(substring(sha256($3::bytea || sha256($3::bytea || b)) FOR 16) || b, 'base64'), E'\n', '')
                 FROM (SELECT convert_to(json_build_array((x1.t_n0)::text, (x1.t_n1)::text)::text, 'UTF8') AS b OFFSET 0) cursor) AS "cursor", (SELECT row_to_json(j4)

@@ -4,11 +4,11 @@
           FROM unnest($1::text[]) d1)) v2
             CROSS JOIN LATERAL (SELECT e2.pod AS e_pod, e2.cluster_id AS e_cluster_id, e2.subject_id AS e_subject_id, e2.image_id AS e_image_id, e2.at AS o0, e2.id AS o1
             FROM runtime_event e2
-                WHERE e2.pod = v2 AND e2.cluster_id = ANY(ARRAY(SELECT c3.id
+                WHERE e2.pod = v2 AND e2.pod <> '' AND e2.cluster_id = ANY(ARRAY(SELECT c3.id
                 FROM cluster c3
-                WHERE c3.name = $2::text)) AND e2.rule = $3::text AND e2.pod = ANY($1::text[]) AND e2.image_id = ANY(ARRAY(SELECT o.id
-                FROM image o
-            WHERE o.name LIKE $4::text))
+              WHERE c3.name = $2::text)) AND e2.rule = $3::text AND (SELECT o.name
+              FROM image o
+            WHERE o.id = e2.image_id) LIKE $4::text
           ORDER BY e2.at DESC, e2.id DESC LIMIT $5::int) w2
         ORDER BY w2.o0 DESC, w2.o1 DESC LIMIT $5::int) SELECT row_to_json(j2)
             FROM (SELECT (SELECT coalesce(json_agg(j3), '[]'::json)
@@ -18,9 +18,10 @@
                   LEFT JOIN agent_session ses1 ON ses1.cluster_id = c1.id
                 WHERE c1.id = x1.e_cluster_id) j4) AS "cluster", (SELECT row_to_json(j5)
                     FROM (SELECT s1.kind AS "kind", s1.name AS "name", (SELECT row_to_json(j6)
-                        FROM (SELECT (SELECT count(*)
-                        FROM runtime_event e1
-                  WHERE e1.subject_id = s1.id) AS "totalCount") j6) AS "runtimeEvents"
+                        FROM (SELECT (SELECT coalesce(sum(events), 0)::bigint AS events
+                          FROM (SELECT count(*) AS events
+                          FROM runtime_event e1
+                  WHERE e1.subject_id = s1.id) p) AS "totalCount") j6) AS "runtimeEvents"
                   FROM subject s1
                 WHERE s1.id = x1.e_subject_id) j5) AS "subject", (SELECT row_to_json(j7)
                       FROM (SELECT i1.name AS "name", (WITH page3 AS (SELECT w1.*

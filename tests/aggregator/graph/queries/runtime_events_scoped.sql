@@ -1,20 +1,21 @@
     SELECT convert_to((SELECT row_to_json(j1)
-          FROM (SELECT (WITH page1 AS (SELECT *
-              FROM ((SELECT w1.*
-              FROM unnest($1::int[]) v1
-                CROSS JOIN LATERAL (SELECT e2.namespace AS e_namespace, e2.cluster_id AS e_cluster_id, e2.at AS o0, e2.id AS o1
-                FROM runtime_event e2
-                WHERE e2.cluster_id = v1 AND e2.cluster_id = ANY($1::int[]) AND e2.namespace = ANY($2::text[])
-              ORDER BY e2.at DESC, e2.id DESC LIMIT $3::int) w1
-              WHERE cardinality($1::int[]) <= 64
-              ORDER BY w1.o0 DESC, w1.o1 DESC LIMIT $3::int) UNION ALL (SELECT e3.namespace AS e_namespace, e3.cluster_id AS e_cluster_id, e3.at AS o0, e3.id AS o1
+          FROM (SELECT (WITH page1 AS (SELECT w1.*
+          FROM unnest($1::int[]) v1
+            CROSS JOIN LATERAL (SELECT w2.*
+              FROM (SELECT DISTINCT e2.hour AS hour
+              FROM runtime_event_hour e2
+              WHERE e2.cluster_id = v1 AND e2.cluster_id = ANY($1::int[]) AND e2.namespace = ANY($2::text[])
+            ORDER BY e2.hour DESC) h1
+              CROSS JOIN LATERAL (SELECT e3.namespace AS e_namespace, e3.cluster_id AS e_cluster_id, e3.at AS o0, e3.id AS o1
               FROM runtime_event e3
-              WHERE NOT cardinality($1::int[]) <= 64 AND e3.cluster_id = ANY($1::int[]) AND e3.namespace = ANY($2::text[])
-          ORDER BY e3.at DESC, e3.id DESC LIMIT $3::int)) w2
-        ORDER BY o0 DESC, o1 DESC LIMIT $3::int) SELECT row_to_json(j2)
-            FROM (SELECT (SELECT count(*)
-            FROM runtime_event e1
-            WHERE e1.cluster_id = ANY($1::int[]) AND e1.namespace = ANY($2::text[])) AS "totalCount", (SELECT coalesce(json_agg(j3), '[]'::json)
+              WHERE e3.cluster_id = v1 AND e3.at >= h1.hour AND e3.at < h1.hour + interval '1 hour' AND e3.namespace = ANY($2::text[])
+            ORDER BY e3.at DESC, e3.id DESC LIMIT $3::int) w2
+          ORDER BY h1.hour DESC, w2.o0 DESC, w2.o1 DESC LIMIT $3::int) w1
+        ORDER BY w1.o0 DESC, w1.o1 DESC LIMIT $3::int) SELECT row_to_json(j2)
+            FROM (SELECT (SELECT coalesce(sum(events), 0)::bigint AS events
+              FROM (SELECT sum(e1.events)::bigint AS events
+              FROM runtime_event_hour e1
+            WHERE e1.cluster_id = ANY($1::int[]) AND e1.namespace = ANY($2::text[])) p) AS "totalCount", (SELECT coalesce(json_agg(j3), '[]'::json)
                 FROM (SELECT nullif(x1.e_namespace, '') AS "namespace", (SELECT row_to_json(j4)
                   FROM (SELECT c1.name AS "name"
                   FROM cluster c1
@@ -26,12 +27,10 @@
               FROM cluster c2
               LEFT JOIN agent_session ses2 ON ses2.cluster_id = c2.id
           WHERE c2.id = g1.d0 AND c2.id = ANY($1::int[])) j6) AS "cluster", g1.d1 AS "priority", g1.events AS "events"
-            FROM (SELECT d0, d1, sum(events)::bigint AS events
-              FROM (SELECT e4.cluster_id AS d0, e4.priority AS d1, sum(e4.events) AS events
-              FROM runtime_event_hour e4
-              WHERE e4.cluster_id = ANY($1::int[]) AND e4.namespace = ANY($2::text[])
-            GROUP BY 1, 2) p
-          GROUP BY d0, d1) g1
+            FROM (SELECT e4.cluster_id AS d0, e4.priority AS d1, sum(e4.events)::bigint AS events
+            FROM runtime_event_hour e4
+            WHERE e4.cluster_id = ANY($1::int[]) AND e4.namespace = ANY($2::text[])
+          GROUP BY 1, 2) g1
               ORDER BY g1.events DESC, coalesce((SELECT o.name
               FROM cluster o
 WHERE o.id = g1.d0), ''), g1.d1 LIMIT 1000) j5) AS "runtimeEventGroups") j1)::text, 'UTF8')
