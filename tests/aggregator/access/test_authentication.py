@@ -104,7 +104,8 @@ async def test_a_revoked_token_is_shut_out_of_every_replica_at_once(
         for one in (authenticator, replica):
             await one.authenticate(bearing(created.token))
 
-        await heard(replica, administration.revoke_token(pool, admin, id=created.id))
+        revoked = administration.revoke_token(pool, admin, id=created.id)
+        await heard(authenticator, heard(replica, revoked))
 
         for one in (authenticator, replica):
             with pytest.raises(DeniedError, match="revoked"):
