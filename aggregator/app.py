@@ -16,7 +16,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import msgspec
 from starlette.applications import Starlette
@@ -42,6 +42,7 @@ from aggregator.store.pool import Pool, UnavailableError, open_pool
 
 if TYPE_CHECKING:
     from aggregator.graph.endpoint import GraphQL
+    from aggregator.graph.websocket import Sockets
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,14 @@ class GraphQLEndpoint(Protocol):
 
     async def handle(self, request: Request) -> Response:
         """Answer."""
+
+
+@runtime_checkable
+class Followed(Protocol):
+    """What has subscribers to wake."""
+
+    def wake(self) -> None:
+        """Tell them that events were stored."""
 
 
 class AgentHub(Protocol):
@@ -112,6 +121,7 @@ class Application:
         self._authenticator: Authenticator
         self._revocations: Revocations
         self._readiness: Readiness
+        self._sockets: Sockets | None = None
         self._drained = False
         handlers: Any = {
             DeniedError: _on_denied,
@@ -179,9 +189,8 @@ class Application:
             yield
 
     def _wake(self) -> None:
-        wakes = getattr(self.graphql, "wakes", None)
-        if wakes is not None:
-            wakes.wake()
+        if isinstance(self.graphql, Followed):
+            self.graphql.wake()
 
     async def drain(self) -> None:
         """Send the agents away, so that they find another replica; once."""
@@ -198,13 +207,16 @@ class Application:
         return await self.graphql.handle(request)
 
     async def _follow(self, websocket: WebSocket) -> None:
-        """Serve subscriptions on /graphql."""
-        from aggregator.graph.websocket import serve
+        """Serve GraphQL over a WebSocket."""
+        if self._sockets is None:
+            from aggregator.graph.websocket import Sockets
 
-        watching = self._revocations.watching
-        await serve(
-            websocket, cast("GraphQL", self.graphql), self._authenticator.authenticate, watching
-        )
+            self._sockets = Sockets(
+                cast("GraphQL", self.graphql),
+                self._authenticator.authenticate,
+                self._revocations.watching,
+            )
+        await self._sockets.serve(websocket)
 
     async def _metrics(self, request: Request) -> Response:
         """Serve /metrics."""

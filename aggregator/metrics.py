@@ -36,8 +36,14 @@ ACCESS_LOOKUPS = Counter(
     ("from",),
     registry=REGISTRY,
 )
+GRAPHQL_SOCKETS = Gauge(
+    "fleetwatch_graphql_sockets", "Open WebSockets of GraphQL clients.", registry=REGISTRY
+)
 SUBSCRIPTIONS = Gauge(
     "fleetwatch_subscriptions", "GraphQL subscriptions that are followed.", registry=REGISTRY
+)
+EVENTS_SENT = Counter(
+    "fleetwatch_subscription_events", "Runtime events sent to subscribers.", registry=REGISTRY
 )
 SLOW_READERS = Counter(
     "fleetwatch_slow_readers",

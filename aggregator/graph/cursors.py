@@ -24,10 +24,11 @@ from aggregator.graph.statement import Bindings, Read
 MAC_BYTES = 16
 
 
-def key_for(question: str, trees: Sequence[Tree], *, scoped: bool = True) -> Read:
+def key_for(question: str, trees: Sequence[Tree], *, lasting: bool = False) -> Read:
     """Return how to derive the key for a question: its fixed part and its given values.
 
-    A scope by labels changes as clusters come; what is followed for days is not bound to it.
+    A lasting key knows of the clusters in scope only whether they are limited: those of a scope by
+    labels come and go, and who follows events for weeks must not lose its place by that.
     """
     reads: list[Read] = []
     fixed = question + "|" + "|".join(_structure(tree, reads) for tree in trees)
@@ -35,7 +36,9 @@ def key_for(question: str, trees: Sequence[Tree], *, scoped: bool = True) -> Rea
     def read(bindings: Bindings) -> bytes:
         memo = bindings.memo.get(fixed)
         if memo is None:
-            scope = bindings.scope if scoped else Scope()
+            scope = bindings.scope
+            if lasting and scope.clusters is not None:
+                scope = Scope(clusters=(), namespaces=scope.namespaces)
             values = [repr(each(bindings)) for each in reads]
             message = repr((fixed, values, scope.clusters, scope.namespaces))
             memo = hmac.digest(bindings.cursor_key, message.encode(), "sha256")
@@ -71,13 +74,10 @@ class After:
 
     def term(self, index: int) -> Read:
         """Return how to read one order term of the row that the cursor stands for."""
-        return lambda bindings: self._terms(bindings)[index]
+        return lambda bindings: self.terms(bindings)[index]
 
     def terms(self, bindings: Bindings) -> list[Any]:
         """Return all terms of the row that the cursor stands for."""
-        return self._terms(bindings)
-
-    def _terms(self, bindings: Bindings) -> list[Any]:
         cursor = self.cursor.read(bindings)
         memo: list[Any] | None = bindings.memo.get((self, cursor))
         if memo is None:

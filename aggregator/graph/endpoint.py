@@ -8,7 +8,7 @@ whose value is the answer's `data`; a text seen before costs a look-up and the s
 
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -19,8 +19,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.responses import Response as HttpResponse
 from strawberry.http.ides import get_graphql_ide_html
 
-from aggregator.access.principal import Principal
-from aggregator.graph import follower, introspection, schema, subscription
+from aggregator.access.principal import Principal, Scope
+from aggregator.graph import follower, introspection, position, schema
 from aggregator.graph.changes import Changes
 from aggregator.graph.compiler import REFUSED, Plan
 from aggregator.graph.documents import Documents
@@ -39,7 +39,8 @@ from aggregator.graph.errors import (
 from aggregator.graph.limits import MAX_BODY_BYTES, STATEMENT_TIMEOUT
 from aggregator.graph.plans import Plans
 from aggregator.graph.splices import splice
-from aggregator.graph.statement import Bindings
+from aggregator.graph.statement import Bindings, Read
+from aggregator.store.pool import AWAY
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class GraphQL:
         cursor_key: bytes | None = None,  # the same in all replicas; None is one for this process
         statement_timeout: float = STATEMENT_TIMEOUT,
     ) -> None:
-        self.wakes = follower.Wakes()  # of subscriptions
+        self._wakes = follower.Wakes(self._fetch)
         self._pool = pool
         self._cursor_key = cursor_key or secrets.token_bytes(32)
         self._timeout = statement_timeout
@@ -132,28 +133,29 @@ class GraphQL:
         return self._documents.read(request.query).operation(request.operation_name).operation
 
     async def subscribe(
-        self, request: GraphQLRequest, principal: Callable[[], Awaitable[Principal]]
-    ) -> AsyncIterator[bytes]:
-        """Yield an answer an event, for ever; `principal` says who asks as things stand."""
+        self, request: GraphQLRequest, asker: Callable[[], Awaitable[Principal]]
+    ) -> follower.Follower:
+        """Begin a subscription; `asker` says who asks as things stand. Raises `GraphError`."""
         document = self._documents.read(request.query)
         operation = document.operation(request.operation_name)
         given = self._documents.variables(operation, request.variables or {}).coerced
-        asker = await principal()
-        bindings = Bindings(given, asker.scope, self._cursor_key)
-        _, read = self._plans.subscription(request.query, document, operation, given, asker.scope)
-        beginning = await follower.begin(self._fetch)
 
-        async def look(at: subscription.Position, asker: Principal) -> bytes:
-            plan, _ = self._plans.subscription(
-                request.query, document, operation, given, asker.scope
-            )
-            scoped = Bindings(given, asker.scope, self._cursor_key)
-            bound = subscription.bind(given, scoped, at)
-            return await self._fetch(plan.sql or "", plan.values(bound))
+        def planned(scope: Scope) -> tuple[Plan, Read, Bindings]:
+            plan, read = self._plans.subscription(request.query, document, operation, given, scope)
+            return plan, read, Bindings(given, scope, self._cursor_key)
 
-        start = subscription.position(read, bindings, beginning)
-        async for event in follower.follow(self.wakes, start, look, principal):
-            yield event
+        async def look(at: position.Position, looks: int) -> bytes:
+            plan, _, bindings = planned((await asker()).scope)  # which may change meanwhile
+            bindings.memo.update(position=at, looks=looks)
+            return await self._run(plan, bindings)
+
+        _, read, bindings = planned((await asker()).scope)
+        start = await follower.begin(self._fetch, position.cursor(read(bindings)))
+        return follower.Follower(self._wakes, look, start)
+
+    def wake(self) -> None:
+        """Tell subscribers that events were stored."""
+        self._wakes.wake()
 
     async def execute(self, request: GraphQLRequest, principal: Principal) -> Response:
         """Answer one operation as a principal."""
@@ -171,7 +173,9 @@ class GraphQL:
         given = self._documents.variables(operation, request.variables or {})
         if operation.operation is OperationType.SUBSCRIPTION:
             raise GraphError(
-                BAD_REQUEST, "Subscriptions are answered over a WebSocket: graphql-transport-ws."
+                BAD_REQUEST,
+                "Subscriptions are answered over a WebSocket on the same path, with the subprotocol"
+                " graphql-transport-ws.",
             )
         if operation.operation is OperationType.MUTATION:
             changes = Changes(self._plans, document, operation, given, principal)
@@ -241,5 +245,7 @@ def _explained(error: Exception, timeout: float) -> GraphError:
         return GraphError(UNAVAILABLE, "The database cannot be reached: try again.")
     if isinstance(error, ValueError) or state.startswith(BAD_DATA):
         return GraphError(BAD_INPUT, "A value is out of range for what it is compared with.")
+    if isinstance(error, AWAY):
+        return GraphError(UNAVAILABLE, "The database cannot be reached: try again.")
     log.error("A statement failed.", exc_info=error)
     return GraphError(INTERNAL, "The operation failed; the server's log says why.")

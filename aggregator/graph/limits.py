@@ -29,13 +29,22 @@ WALKED_CLUSTERS = 64  # clusters of a filter or scope up to which each is looked
 EXACT_SUBJECTS_REPORTS = 20_000  # reports in scope up to which FindingGroup.subjects is exact
 MAX_CONTENT_BYTES = 64 << 20  # of Report.content in one answer, after decompression
 
-ROUND_EVENTS = 500  # events that a subscription looks at in one statement
-ROUNDS_AT_ONCE = 4  # such statements of one process
-FOLLOW_EVERY = 5.0  # seconds between looks of a subscription that nobody wakes
-FOLLOW_SOON = 0.1  # seconds, while a transaction under way holds events back
+MAX_MESSAGE_BYTES = 1 << 20  # of one message from a client over a WebSocket
+MAX_OPERATION_ID = 128  # characters of the id that a client gives an operation
+MAX_OPERATIONS = 20  # under way on one WebSocket; each has at most one message that is not yet sent
+MAX_SOCKETS = 50  # WebSockets of one token on one replica
+MAX_SUBSCRIPTIONS = 100  # of one token on one replica
 INIT_TIMEOUT = 10.0  # seconds from opening a WebSocket to connection_init
-SEND_TIMEOUT = 30.0  # seconds until a reader that takes nothing is cut off
-MAX_OPERATIONS = 20  # under way on one WebSocket
+SEND_TIMEOUT = 15.0  # seconds that one message may wait to be sent until its reader is cut off
+
+ROUND_EVENTS = 500  # events that a subscription is told of by one statement
+ROUND_BYTES = 1 << 20  # of these, in JSON; then they are as many as reach it
+ROUND_LOOKS = 8_000  # events that one statement looks at, where the filter lets few through
+ROUNDS_AT_ONCE = 4  # such statements of one replica
+ROUND_GAP = 0.1  # seconds between two looks of one subscription that has seen all there is
+FOLLOW_EVERY = 5.0  # seconds between looks of a subscription that nobody wakes
+HELD_EVERY = 0.1  # seconds between looks, one a replica, while a transaction holds events back
+OUT_OF_REACH = 300.0  # seconds that a subscription waits for a database that does not answer
 
 STATEMENT_TIMEOUT = 10.0  # seconds for one operation's statement
 

@@ -1,85 +1,34 @@
 """The subscription: one statement a round, that says what came since a position.
 
 Rows carry the transaction that wrote them. A round looks at rows behind its position in the order
-(tx, id), up to the oldest transaction that is still under way: what lies below it is complete, for
+(tx, id), up to the oldest transaction that is still under way: what lies below it is decided, for
 every reader on every replica alike. So nothing is missed when a transaction commits late, and a
-position means the same everywhere. A round looks at `ROUND_EVENTS` rows at most, whether they pass
-the filter or not, so it is short however far behind it is.
+position means the same everywhere. A round looks at so many rows at most, whether they pass the
+filter or not, so it is short however far behind it is. docs/decisions/0006-subscription-cursors.md
 """
 
-from collections.abc import Mapping
-from typing import Any
+from datetime import timedelta
 
-import msgspec
 import strawberry
 from graphql import OperationDefinitionNode
-from msgspec import Struct
 
 from aggregator.graph import cursors
 from aggregator.graph.arguments import Given
 from aggregator.graph.compiler import Compilation, Plan
-from aggregator.graph.errors import BAD_INPUT, CURSOR_EXPIRED, GraphError
+from aggregator.graph.errors import BAD_INPUT, GraphError
 from aggregator.graph.event import RuntimeEvent
 from aggregator.graph.event_filter import RuntimeEventFilter, conditions
-from aggregator.graph.limits import ROUND_EVENTS
+from aggregator.graph.limits import ROUND_BYTES, ROUND_EVENTS
 from aggregator.graph.mapping import Inline, mapped
 from aggregator.graph.pages import Edge
+from aggregator.graph.position import EARLY, LATE, LIFE, MARGIN, OLDEST, Position, microseconds
+from aggregator.graph.selection import Selected
 from aggregator.graph.statement import Bindings, Cells, Read, Row, where
 from aggregator.graph.tables import RUNTIME_EVENT
 
-LAST_ID = 2**63 - 1
-
-# Which database this is: a restored one goes on under another timeline.
-LIFE = (
-    "(SELECT system_identifier::text FROM pg_control_system()) || '/'"
-    " || (SELECT timeline_id FROM pg_control_checkpoint())"
-)
-# Where a subscription begins: every transaction that may still commit is ahead of it.
-BEGIN = f"""
-SELECT convert_to(json_build_object(
-    'life', {LIFE}, 'xmin', pg_snapshot_xmin(pg_current_snapshot())::text,
-    'xmax', pg_snapshot_xmax(pg_current_snapshot())::text,
-    'oldest', coalesce((SELECT extract(epoch FROM min(hour)) FROM runtime_event_fleet_hour), 0)
-)::text, 'UTF8')
-"""
-
-
-class Position(Struct, frozen=True):
-    """Up to where events were seen; the next one lies behind it."""
-
-    life: str
-    tx: int
-    id: int = LAST_ID
-
-
-class Beginning(Struct, frozen=True):
-    """What BEGIN answers."""
-
-    life: str
-    xmin: str
-    xmax: str
-    oldest: float  # seconds since 1970
-
-    @property
-    def now(self) -> Position:
-        """The position before all that is still to come."""
-        return Position(self.life, int(self.xmin) - 1)
-
-
-class Round(Struct, frozen=True):
-    """What a round's statement answers."""
-
-    xmin: str
-    behind: bool  # a transaction under way holds rows back
-    seen: int
-    last: tuple[str, int] | None
-    events: list[msgspec.Raw]  # each {"data": …}
-
-    def advance(self, position: Position) -> Position:
-        """Return the position after this round."""
-        if self.seen >= ROUND_EVENTS and self.last is not None:
-            return Position(position.life, int(self.last[0]), self.last[1])
-        return Position(position.life, max(position.tx, int(self.xmin) - 1))
+XMIN = "pg_snapshot_xmin(pg_current_snapshot())"
+XMAX = "pg_snapshot_xmax(pg_current_snapshot())"
+DAY = timedelta(days=1)
 
 
 @strawberry.type(description="What is told as it happens, over `graphql-transport-ws`.")
@@ -100,49 +49,61 @@ class Subscription:
 class _Followed:
     """Stands for the open page: gives an event the cursor to come back with."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, position: "_Bound") -> None:
         self._key = key
+        self._position = position
 
     def cursor(self, row: Row) -> str:
-        """Return the signed cursor of a row."""
-        terms = [LIFE, row.fill("{e.tx}"), row.fill("{e.id}"), "extract(epoch FROM now())::bigint"]
+        """Return the signed cursor of a row, which is a `Position` with the row that it is of."""
+        bound = self._position
+        event = row["e"]
+        early = f"interval '{EARLY.total_seconds():.0f} seconds'"
+        since = f"({bound.since})::pg_snapshot"
+        terms = [
+            bound.life,
+            event.tx,
+            event.id,
+            microseconds(f"greatest({bound.arrived}, {event.at} - {early})"),
+            # Once no transaction of the beginning can follow, the beginning is of no more interest.
+            f"CASE WHEN {event.tx} < pg_snapshot_xmax({since}) THEN {bound.since} ELSE '' END",
+            event.cluster_id,
+            microseconds(event.at),
+        ]
         return cursors.sql(self._key, terms)
 
 
+class _Bound:
+    """The parameters of a round."""
+
+    def __init__(self, compilation: Compilation) -> None:
+        bind = compilation.statement.bind
+        self.life = bind(lambda b: _position(b).life, "text", key="life")
+        self.tx = bind(lambda b: str(_position(b).tx), "text", key="tx")
+        self.id = bind(lambda b: _position(b).id, "bigint", key="id")
+        self.arrived = bind(lambda b: _position(b).arrived_at, "timestamptz", key="arrived")
+        # Counted here, so that the planner has a constant and leaves out whole days.
+        self.oldest = bind(
+            lambda b: _position(b).arrived_at - LATE - MARGIN, "timestamptz", key="oldest"
+        )
+        self.since = bind(lambda b: _position(b).snapshot, "text", key="since")
+        self.looks = bind(lambda b: b.memo["looks"], "int", key="looks")
+
+
+def _position(bindings: Bindings) -> Position:
+    position: Position = bindings.memo["position"]
+    return position
+
+
 def plan(compilation: Compilation, operation: OperationDefinitionNode) -> tuple[Plan, Read]:
-    """Return the plan for a round, and how to read the cursor of a request; `Position` is bound."""
+    """Return the plan for a round, and how to read the terms of the cursor that is given, if any."""
     fields = compilation.selection.fields("Subscription", [operation.selection_set])
     if len(fields) != 1 or fields[0].definition is None:
         raise GraphError(BAD_INPUT, "A subscription has one root field: runtimeEvents.")
     [field] = fields
     arguments = compilation.arguments(field)
-    tree = arguments.get("filter")
-    statement = compilation.statement
-    key = cursors.key_for("subscription", [tree], scoped=False)
-    bound = statement.bind(key, "bytea", key="key")
-    seen, event = statement.alias("e"), statement.alias("e")
-    inner = Row({"e": Cells(seen)})
-    tx = statement.bind(lambda bindings: str(bindings.memo["position"].tx), "text", key="tx")
-    id_ = statement.bind(lambda bindings: bindings.memo["position"].id, "bigint", key="id")
-    behind = [
-        f"({seen}.tx, {seen}.id) > ({tx}::xid8, {id_})",
-        f"{seen}.tx < pg_snapshot_xmin(pg_current_snapshot())",
-        *RUNTIME_EVENT.scope(statement, inner),
-    ]
-    row = Row({"e": Cells(event), "page": _Followed(bound)})
-    found = conditions(compilation, row, tree)
-    answer = f"json_build_object('data', json_build_object('{field.key}', ({compilation.object(field, row)})))"
-    query = (
-        f"WITH seen AS MATERIALIZED (SELECT * FROM runtime_event {seen}{where(behind)}"
-        f" ORDER BY {seen}.tx, {seen}.id LIMIT {ROUND_EVENTS})"
-        " SELECT json_build_object("
-        "'xmin', pg_snapshot_xmin(pg_current_snapshot())::text,"
-        " 'behind', pg_snapshot_xmin(pg_current_snapshot()) < pg_snapshot_xmax(pg_current_snapshot()),"
-        " 'seen', (SELECT count(*) FROM seen),"
-        " 'last', (SELECT json_build_array(tx::text, id) FROM seen ORDER BY tx DESC, id DESC LIMIT 1),"
-        " 'events', (SELECT coalesce(json_agg(found.o ORDER BY found.tx, found.id), '[]'::json)"
-        f" FROM (SELECT {event}.tx, {event}.id, {answer} AS o FROM seen {event}{where(found)}) found))"
-    )
+    key = cursors.key_for("subscription", [arguments.get("filter")], lasting=True)
+    with compilation.rows(field, default=ROUND_EVENTS, estimate=ROUND_EVENTS):
+        query = _round(compilation, field, key)
     if compilation.splices:
         raise GraphError(
             BAD_INPUT, "A subscription cannot select `content`: ask for it by a query."
@@ -152,26 +113,47 @@ def plan(compilation: Compilation, operation: OperationDefinitionNode) -> tuple[
     return compilation.finish(query), (after.terms if after else lambda _: None)
 
 
-def position(read: Read, bindings: Bindings, beginning: Beginning) -> Position:
-    """Return where a subscription begins. Raises `GraphError` with CURSOR_EXPIRED or BAD_INPUT."""
-    terms: list[str] | None = read(bindings)
-    if terms is None:
-        return beginning.now
-    life, tx, id_, given_at = terms
-    if life != beginning.life or int(tx) >= int(beginning.xmax):
-        raise GraphError(
-            CURSOR_EXPIRED,
-            "`after` is of another life of the database, which was restored or replaced since: begin"
-            " without it, and look for what happened meanwhile with runtimeEvents.",
-        )
-    if beginning.oldest and int(given_at) < beginning.oldest:
-        raise GraphError(
-            CURSOR_EXPIRED,
-            "`after` is older than the events that are kept: begin without it.",
-        )
-    return Position(life, int(tx), int(id_))
+def _round(compilation: Compilation, field: Selected, key: Read) -> str:
+    """Return the query whose answer a `Round` is."""
+    statement = compilation.statement
+    bound = _Bound(compilation)
+    looked, event = statement.alias("e"), statement.alias("e")
+    row = Row({"e": Cells(event)})
+    row["page"] = _Followed(statement.bind(key, "bytea", key="key"), bound)
+    passing = [
+        # What was committed when the subscription began is none of its events.
+        f"NOT pg_visible_in_snapshot({event}.tx, ({bound.since})::pg_snapshot)",
+        *RUNTIME_EVENT.scope(statement, row),
+        *conditions(compilation, row, compilation.arguments(field).get("filter")),
+    ]
+    answer = f"json_build_object('data', json_build_object('{field.key}', ({compilation.object(field, row)})))"
+    return f"""
+WITH seen AS MATERIALIZED (
+    SELECT * FROM runtime_event {looked}
+    WHERE ({looked}.tx, {looked}.id) > (({bound.tx})::xid8, {bound.id})
+        AND {looked}.tx < {XMIN} AND {looked}.at >= {bound.oldest}
+    ORDER BY {looked}.tx, {looked}.id LIMIT {bound.looks}),
+picked AS MATERIALIZED (
+    SELECT {event}.tx, {event}.id, {event}.at, {answer} AS o FROM seen {event}{where(passing)}
+    ORDER BY {event}.tx, {event}.id LIMIT {ROUND_EVENTS}),
+told AS MATERIALIZED (
+    SELECT * FROM (SELECT *, sum(octet_length(o::text)) OVER (ORDER BY tx, id ROWS UNBOUNDED PRECEDING)
+        - octet_length(o::text) AS before FROM picked) sized WHERE before < {ROUND_BYTES})
+SELECT json_build_object(
+    'life', {LIFE}, 'xmin', {XMIN}::text, 'xmax', {XMAX}::text,
+    'now', {microseconds("statement_timestamp()")},
+    'oldest', CASE WHEN {bound.arrived} < statement_timestamp() - interval '{DAY.days} day'
+        THEN {microseconds(OLDEST)} END,
+    'held', EXISTS (SELECT FROM runtime_event h WHERE h.tx >= {XMIN} AND h.at >= {bound.oldest}),
+    'looks', (SELECT count(*) FROM seen), 'seen', {_last("seen")},
+    'picked', (SELECT count(*) FROM picked), 'told', {_last("told")},
+    'events', (SELECT coalesce(json_agg(o ORDER BY tx, id), '[]'::json) FROM told))
+"""
 
 
-def bind(variables: Mapping[str, Any], bindings: Bindings, at: Position) -> Bindings:
-    """Return what a round brings to its plan."""
-    return Bindings(variables, bindings.scope, bindings.cursor_key, {"position": at})
+def _last(rows: str) -> str:
+    latest = microseconds(f"(SELECT max(at) FROM {rows})")
+    return (
+        f"(SELECT json_build_object('tx', tx::text, 'id', id, 'latest', {latest})"
+        f" FROM {rows} ORDER BY tx DESC, id DESC LIMIT 1)"
+    )

@@ -1,222 +1,232 @@
-"""GraphQL over a WebSocket: the protocol `graphql-transport-ws`, for subscriptions above all.
+"""GraphQL over WebSockets: the shell around transport.py, for subscriptions above all.
 
-    client                         server
-    connection_init {Authorization} →  connection_ack
-    subscribe {id, payload}         →  next …, complete | error
-    complete {id}, ping, pong
-
-The token comes in the header of the upgrade or in the payload of connection_init, as browsers send
-no headers. A reader that does not take what it is sent for `SEND_TIMEOUT` is cut off: it comes back
-with the last cursor it has seen.
+The token comes in the header of the upgrade or, as browsers send no headers, in the payload of
+connection_init. Each operation is a task that waits until what it sends is taken, so one that is
+not read costs one message. A reader that takes nothing for `SEND_TIMEOUT` is cut off: it comes
+back with `after` the last cursor that it has seen.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NoReturn
 
-import msgspec
 from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from aggregator.access.authentication import DeniedError
 from aggregator.access.principal import Principal, Role
-from aggregator.graph.endpoint import GraphQL, GraphQLRequest
-from aggregator.graph.errors import GraphError, InvalidError
-from aggregator.graph.limits import (
-    INIT_TIMEOUT,
-    MAX_BODY_BYTES,
-    MAX_OPERATIONS,
-    SEND_TIMEOUT,
+from aggregator.graph import limits
+from aggregator.graph.endpoint import GraphQL
+from aggregator.graph.errors import LIMIT_EXCEEDED, UNAVAILABLE, GraphError, InvalidError
+from aggregator.graph.transport import (
+    BAD_SUBPROTOCOL,
+    FORBIDDEN,
+    INTERNAL,
+    SLOW_READER,
+    SUBPROTOCOL,
+    TOO_MANY,
+    TRY_AGAIN,
+    UNAUTHORIZED,
+    CloseError,
+    Initialise,
+    Operation,
+    Reply,
+    Stop,
+    Transport,
 )
-from aggregator.metrics import SLOW_READERS, SUBSCRIPTIONS
+from aggregator.metrics import (
+    EVENTS_SENT,
+    GRAPHQL_SOCKETS,
+    SLOW_READERS,
+    SUBSCRIPTIONS,
+)
+from aggregator.store.pool import UnavailableError
 
 log = logging.getLogger(__name__)
-
-SUBPROTOCOL = "graphql-transport-ws"
-# Close codes of the protocol, and ours for a reader that is too slow.
-BAD_MESSAGE, UNAUTHORIZED, FORBIDDEN, BAD_SUBPROTOCOL, NO_INIT = 4400, 4401, 4403, 4406, 4408
-DUPLICATE, TOO_MANY_INITS, TOO_SLOW = 4409, 4429, 4410
 
 Authenticate = Callable[[Mapping[str, str]], Awaitable[Principal]]
 Watching = Callable[[Principal], AbstractContextManager[asyncio.Event]]
 
 
-class CloseError(Exception):
-    """The connection has to end."""
+class Sockets:
+    """All WebSockets of this process, and how many each token has."""
 
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
+    def __init__(self, graph: GraphQL, authenticate: Authenticate, watching: Watching) -> None:
+        self.graph = graph
+        self.authenticate = authenticate
+        self.watching = watching
+        self.sockets: Counter[str] = Counter()  # by credential
+        self.following: Counter[str] = Counter()  # subscriptions, likewise
 
-
-async def serve(
-    websocket: WebSocket, graph: GraphQL, authenticate: Authenticate, watching: Watching
-) -> None:
-    """Speak with one client. `authenticate` raises what has a `status` and a `message`."""
-    if SUBPROTOCOL not in websocket.scope.get("subprotocols", []):
-        await websocket.accept()
-        await websocket.close(BAD_SUBPROTOCOL, f"the subprotocol is {SUBPROTOCOL}")
-        return
-    await websocket.accept(subprotocol=SUBPROTOCOL)
-    connection = _Connection(websocket, graph, authenticate)
-    try:
-        with contextlib.suppress(WebSocketDisconnect):
-            await connection.run(watching)
-    except CloseError as error:
-        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-            async with asyncio.timeout(SEND_TIMEOUT):
-                await websocket.close(error.code, error.reason[:120])
+    async def serve(self, websocket: WebSocket) -> None:
+        """Speak with one client until either side ends it."""
+        if SUBPROTOCOL not in websocket.scope.get("subprotocols", []):
+            await websocket.accept()
+            await websocket.close(BAD_SUBPROTOCOL, f"the subprotocol is {SUBPROTOCOL}")
+            return
+        await websocket.accept(subprotocol=SUBPROTOCOL)
+        with GRAPHQL_SOCKETS.track_inprogress():
+            close = await _Connection(websocket, self).run()
+            if close is not None:
+                # Who was cut off hears why if it takes what waits for it after all.
+                with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
+                    async with asyncio.timeout(limits.SEND_TIMEOUT):
+                        await websocket.close(close.code, close.reason)
 
 
 class _Connection:
     """One client and the operations that run for it."""
 
-    def __init__(self, websocket: WebSocket, graph: GraphQL, authenticate: Authenticate) -> None:
+    def __init__(self, websocket: WebSocket, sockets: Sockets) -> None:
         self._websocket = websocket
-        self._graph = graph
-        self._authenticate = authenticate
+        self._sockets = sockets
+        self._graph = sockets.graph
         self._headers: Mapping[str, str] = websocket.headers
-        self._operations: dict[str, asyncio.Task[None]] = {}
-        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._transport = Transport()
+        self._tasks: dict[Operation, asyncio.Task[None]] = {}
+        self._stack = contextlib.ExitStack()
         self._sending = asyncio.Lock()
+        self._beginning = asyncio.Lock()  # operations begin in the order in which they were sent
 
-    async def run(self, watching: Watching) -> None:
-        """Serve until either side ends it."""
-        principal = await self._initialise()
+    async def run(self) -> CloseError | None:
+        """Serve until either side ends it; return why it is to be closed, if by us."""
+        close: CloseError | None = None
         try:
-            with watching(principal) as revoked:
-                reader = asyncio.create_task(self._read())
-                ended = asyncio.create_task(revoked.wait())
-                waiting: set[asyncio.Future[Any]] = {reader, ended, self._failed}
-                done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                reader.cancel()
-                ended.cancel()
-                await asyncio.gather(reader, ended, return_exceptions=True)
-                if ended in done:
-                    raise CloseError(UNAUTHORIZED, "the token is revoked or has expired")
-                for one in done:
-                    one.result()
-        finally:
-            for task in self._operations.values():
-                task.cancel()
-            await asyncio.gather(*self._operations.values(), return_exceptions=True)
+            with self._stack:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._expire())
+                    group.create_task(self._read(group))
+        except* CloseError as errors:
+            close = _first(errors)
+        except* WebSocketDisconnect:
+            pass
+        except* Exception as errors:  # a fault of ours ends this socket, no other
+            log.exception("a WebSocket ends by a fault", exc_info=errors)
+            close = CloseError(INTERNAL, "the server failed; its log says why")
+        return close
 
-    async def _initialise(self) -> Principal:
+    async def _expire(self) -> None:
+        await asyncio.sleep(limits.INIT_TIMEOUT)
+        self._transport.overdue()
+
+    async def _read(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(message.get("code") or 1005)
+            action = self._transport.receive(message.get("text"))
+            if isinstance(action, Initialise):
+                # What follows is read once this is over, so a client need not wait for the answer.
+                revoked = await self._admit(action)
+                group.create_task(self._until_revoked(revoked))
+            elif isinstance(action, Operation):
+                self._tasks[action] = group.create_task(self._operate(action))
+            elif isinstance(action, Stop):
+                task = self._tasks.pop(action.operation, None)
+                if task is not None:
+                    task.cancel()
+            elif isinstance(action, Reply):
+                await self._send(action.message)
+
+    async def _admit(self, action: Initialise) -> asyncio.Event:
+        """Let the client in; return the event that its token is gone."""
+        if "authorization" not in self._headers:
+            given = action.payload.items()
+            self._headers = {name.lower(): each for name, each in given if isinstance(each, str)}
         try:
-            async with asyncio.timeout(INIT_TIMEOUT):
-                message = await self._receive()
-        except TimeoutError:
-            raise CloseError(NO_INIT, "connection_init did not come in time") from None
-        if message.get("type") != "connection_init":
-            raise CloseError(UNAUTHORIZED, "the first message must be connection_init")
-        payload = message.get("payload")
-        if isinstance(payload, dict) and "authorization" not in self._headers:
-            self._headers = {k.lower(): v for k, v in payload.items() if isinstance(v, str)}
-        principal = await self._asker()
-        await self._send({"type": "connection_ack"})
-        return principal
+            principal = await self._asker()
+        except GraphError as error:
+            raise CloseError(TRY_AGAIN, error.message) from error
+        most = limits.MAX_SOCKETS
+        if not self._stack.enter_context(_counted(self._sockets.sockets, principal, most)):
+            raise CloseError(TOO_MANY, f"a token has at most {most} WebSockets")
+        revoked = self._stack.enter_context(self._sockets.watching(principal))
+        await self._send(self._transport.acknowledge())
+        return revoked
+
+    async def _until_revoked(self, revoked: asyncio.Event) -> None:
+        await revoked.wait()
+        raise CloseError(UNAUTHORIZED, "the token is revoked or has expired")
 
     async def _asker(self) -> Principal:
         """Return who asks, as things stand now."""
         try:
-            principal = await self._authenticate(self._headers)
-        except Exception as error:
-            status, message = getattr(error, "status", None), str(error)
-            if status is None:
-                raise
-            code = UNAUTHORIZED if status == 401 else FORBIDDEN  # noqa: PLR2004 - HTTP's
-            raise CloseError(code, message) from error
+            principal = await self._sockets.authenticate(self._headers)
+        except DeniedError as error:
+            known = error.status != 401  # noqa: PLR2004 - HTTP's
+            raise CloseError(FORBIDDEN if known else UNAUTHORIZED, error.message) from error
+        except UnavailableError as error:
+            raise GraphError(UNAVAILABLE, "The database cannot be reached: try again.") from error
         if principal.role is Role.AGENT:
-            raise CloseError(FORBIDDEN, "an agent's token may not ask")
+            raise CloseError(FORBIDDEN, "An agent's token opens /agent/v1 only; it may not ask.")
         return principal
 
-    async def _read(self) -> None:
-        while True:
-            message = await self._receive()
-            kind, id_ = message.get("type"), message.get("id")
-            if kind == "ping":
-                await self._send({"type": "pong"})
-            elif kind == "complete" and isinstance(id_, str):
-                task = self._operations.pop(id_, None)
-                if task is not None:
-                    task.cancel()
-            elif kind == "subscribe" and isinstance(id_, str) and id_:
-                self._subscribe(id_, message.get("payload"))
-            elif kind == "connection_init":
-                raise CloseError(TOO_MANY_INITS, "too many initialisation requests")
-            elif kind != "pong":
-                raise CloseError(BAD_MESSAGE, f"a message of type {kind!r} is not understood")
-
-    def _subscribe(self, id_: str, payload: Any) -> None:
-        if id_ in self._operations:
-            raise CloseError(DUPLICATE, f"subscriber for {id_} already exists")
-        if len(self._operations) >= MAX_OPERATIONS:
-            raise CloseError(BAD_MESSAGE, f"a connection has at most {MAX_OPERATIONS} operations")
+    async def _operate(self, operation: Operation) -> None:
         try:
-            asked = msgspec.convert(payload, GraphQLRequest)
-        except msgspec.ValidationError as error:
-            raise CloseError(BAD_MESSAGE, f"subscribe: {error}") from error
-        task = asyncio.create_task(self._operate(id_, asked))
-        self._operations[id_] = task
-        task.add_done_callback(lambda _: self._finished(id_, task))
-
-    def _finished(self, id_: str, task: asyncio.Task[None]) -> None:
-        if self._operations.get(id_) is task:
-            del self._operations[id_]
-        if task.cancelled() or task.exception() is None or self._failed.done():
-            return
-        error = task.exception()
-        if isinstance(error, CloseError | WebSocketDisconnect):
-            self._failed.set_exception(error)
-        elif error is not None:
-            log.error("an operation failed", exc_info=error)
-            self._failed.set_exception(CloseError(1011, "the server failed; its log says why"))
-
-    async def _operate(self, id_: str, asked: GraphQLRequest) -> None:
-        try:
-            if self._graph.kind(asked) is not OperationType.SUBSCRIPTION:
-                answer = await self._graph.execute(asked, await self._asker())
-                await self._send_next(id_, answer.body)
-            else:
-                with SUBSCRIPTIONS.track_inprogress():
-                    async for event in self._graph.subscribe(asked, self._asker):
-                        await self._send_next(id_, event)
+            if self._graph.kind(operation.request) is OperationType.SUBSCRIPTION:
+                await self._follow(operation)
+            async with self._beginning:  # so it sees all that the subscriptions before it leave out
+                asker = await self._asker()
+            answer = await self._graph.execute(operation.request, asker)
+            await self._send(self._transport.next(operation, answer.body))
         except GraphError as error:
-            await self._send({"id": id_, "type": "error", "payload": [error.entry()]})
+            await self._send(self._transport.error(operation, [error]))
         except InvalidError as errors:
-            entries = [error.entry() for error in errors.errors]
-            await self._send({"id": id_, "type": "error", "payload": entries})
+            await self._send(self._transport.error(operation, list(errors.errors)))
         else:
-            await self._send({"id": id_, "type": "complete"})
+            await self._send(self._transport.complete(operation))
+        finally:
+            self._tasks.pop(operation, None)
 
-    async def _send_next(self, id_: str, body: bytes) -> None:
-        await self._send({"id": id_, "type": "next", "payload": msgspec.Raw(body)})
+    async def _follow(self, operation: Operation) -> NoReturn:
+        most = limits.MAX_SUBSCRIPTIONS
+        with SUBSCRIPTIONS.track_inprogress(), contextlib.ExitStack() as stack:
+            async with self._beginning:
+                principal = await self._asker()
+                if not stack.enter_context(_counted(self._sockets.following, principal, most)):
+                    raise GraphError(LIMIT_EXCEEDED, f"A token has at most {most} subscriptions.")
+                follower = await self._graph.subscribe(operation.request, self._asker)
+            while True:
+                for event in await follower.next():
+                    await self._send(self._transport.next(operation, bytes(event)))
+                    EVENTS_SENT.inc()
 
-    async def _send(self, message: dict[str, Any]) -> None:
-        text = msgspec.json.encode(message).decode()
-        try:
-            async with asyncio.timeout(SEND_TIMEOUT), self._sending:
-                await self._websocket.send_text(text)
-        except TimeoutError:
-            SLOW_READERS.inc()
-            raise CloseError(
-                TOO_SLOW,
-                f"what was sent was not read for {SEND_TIMEOUT:.0f} s: come back with `after`",
-            ) from None
-        except RuntimeError as error:  # Starlette's, once the other side is gone
-            raise WebSocketDisconnect(1006) from error
+    async def _send(self, message: bytes | None) -> None:
+        if message is None:
+            return
+        async with self._sending:
+            try:
+                async with asyncio.timeout(limits.SEND_TIMEOUT):
+                    await self._websocket.send_text(message.decode())
+            except TimeoutError:
+                SLOW_READERS.inc()
+                raise CloseError(
+                    SLOW_READER,
+                    f"SLOW_READER: nothing was read for {limits.SEND_TIMEOUT:g} s;"
+                    " come back with `after` the last cursor",
+                ) from None
+            except RuntimeError as error:  # Starlette's, once the other side is gone
+                raise WebSocketDisconnect(1006) from error
 
-    async def _receive(self) -> dict[str, Any]:
-        message = await self._websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", 1005))
-        text = message.get("text")
-        if text is None or len(text) > MAX_BODY_BYTES:
-            raise CloseError(BAD_MESSAGE, f"a message is text of at most {MAX_BODY_BYTES:,} bytes")
-        try:
-            return msgspec.json.decode(text, type=dict[str, Any])
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise CloseError(BAD_MESSAGE, f"a message must be a JSON object: {error}") from error
+
+@contextlib.contextmanager
+def _counted(counts: Counter[str], principal: Principal, most: int) -> Iterator[bool]:
+    """Count one more of a credential's; yield whether it may have it."""
+    counts[principal.credential_id] += 1
+    try:
+        yield counts[principal.credential_id] <= most
+    finally:
+        counts[principal.credential_id] -= 1
+        if not counts[principal.credential_id]:
+            del counts[principal.credential_id]
+
+
+def _first(errors: BaseExceptionGroup[Any]) -> CloseError | None:
+    found: Any = errors
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found if isinstance(found, CloseError) else None

@@ -29,19 +29,25 @@ class UnavailableError(Exception):
     """Postgres does not answer; the message says what it, or the network, said."""
 
 
+# What a statement meets when Postgres is away. A connection that is lost at the very moment that it
+# is used raises InternalClientError.
+AWAY: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+)
+
+
 @contextmanager
 def answering() -> Iterator[None]:
     """Tell that Postgres is away from all that a statement itself may get wrong."""
     try:
         yield
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.InterfaceError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.InsufficientResourcesError,
-        asyncpg.OperatorInterventionError,
-    ) as error:
+    except AWAY as error:
         raise UnavailableError(f"Postgres does not answer: {error}") from error
 
 
