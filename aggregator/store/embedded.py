@@ -25,6 +25,8 @@ __all__ = ["EmbeddedPostgres", "PostgresError"]
 START_TIMEOUT = 60.0  # seconds, for recovery after a crash
 STOP_TIMEOUT = 30.0  # seconds until a fast shutdown becomes an immediate one
 POLL_INTERVAL = 0.02  # seconds between looks at a starting or stopping server
+RETRY_INTERVAL = 0.2  # seconds until data that others still hold is tried again
+OCCUPIED = "is still in use"  # what Postgres says while processes of a killed server are about
 LOG_LIMIT = 16 * 1024 * 1024  # bytes of server.log that a start appends to
 SOCKETS = "fleetwatch-pg-"  # what the names of socket folders begin with
 SOCKET_PATH_LIMIT = 100  # bytes; the system's own is 104 or 108
@@ -46,6 +48,10 @@ SETTINGS = {
     "jit": "off",
     "random_page_cost": "1.1",
 }
+
+
+class _OccupiedError(PostgresError):
+    """What a killed server left running has not noticed yet that it should end."""
 
 
 class EmbeddedPostgres:
@@ -77,6 +83,23 @@ class EmbeddedPostgres:
         if self.is_new:
             self._initialise()
         self._end_orphan()
+        deadline = time.monotonic() + START_TIMEOUT
+        while True:
+            self._launch()
+            try:
+                self._wait_until_ready(deadline)
+            except _OccupiedError:
+                self.stop()
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(RETRY_INTERVAL)
+            except BaseException:
+                self.stop()
+                raise
+            else:
+                return
+
+    def _launch(self) -> None:
         self.socket_folder = self._make_socket_folder()
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
         with self._open_log() as log:
@@ -98,11 +121,6 @@ class EmbeddedPostgres:
             cwd="/",
             **self._account.process_options,
         )
-        try:
-            self._wait_until_ready()
-        except BaseException:
-            self.stop()
-            raise
 
     def stop(self) -> None:
         """Stop the server; committed data stays."""
@@ -205,12 +223,13 @@ class EmbeddedPostgres:
             shutil.rmtree(self.socket_folder, ignore_errors=True)
             self.socket_folder = None
 
-    def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT
+    def _wait_until_ready(self, deadline: float) -> None:
         pid_file = self.data / "postmaster.pid"
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
-                raise PostgresError(f"Postgres ended while starting: {self._last_words()}")
+                words = self._last_words()
+                error = _OccupiedError if OCCUPIED in words else PostgresError
+                raise error(f"Postgres ended while starting: {words}")
             # The eighth line is written when the server takes connections.
             lines = pid_file.read_text().splitlines() if pid_file.exists() else []
             if lines[:1] == [str(self._process.pid)] and lines[7:8] and "ready" in lines[7]:

@@ -23,6 +23,7 @@ from tests.e2e.processes import Processes
 from tests.fakes.kubernetes import FakeKubernetes
 
 DRAINED = 90.0  # seconds in which all that waits has to arrive at the end
+QUIET = 1.0  # seconds without anything new, after which nothing more is on its way
 PAUSE = 0.004  # seconds between events of one sender
 SENDERS = 2
 VICTIMS = ("agent", "aggregator", "postgres")
@@ -141,43 +142,38 @@ async def survive(
     return answered, unsure, subscriber, following
 
 
-async def everything(processes: Processes, answered: list[int]) -> tuple[Counter[int], int]:
-    """Wait until all is there or in a gap. Returns how often each number is stored, and the gaps."""
+async def settle(
+    processes: Processes, answered: list[int], subscriber: Subscriber
+) -> tuple[Counter[int], Counter[int], int]:
+    """Wait until all is there or in a gap, and seen.
+
+    Returns how often each number is stored, how often each was seen, and what the gaps count. What
+    nobody answered may arrive at any time until then, so both are read until neither changes.
+    """
     connection = await asyncpg.connect(processes.dsn)
     stored: Counter[int] = Counter()
+    seen: Counter[int] = Counter()
     lost = 0
     try:
         async with asyncio.timeout(DRAINED):
             while True:
+                before = stored, seen, lost
                 rows = await connection.fetch("SELECT (fields ->> 'n')::int FROM runtime_event")
                 stored = Counter(row[0] for row in rows if row[0] >= 0)
+                seen = Counter(number for number in subscriber.seen if number >= 0)
                 lost = await connection.fetchval(
                     "SELECT coalesce(sum(events), 0)::bigint FROM event_gap WHERE reason = 'OVERFLOW'"
                 )
-                if sum(number not in stored for number in answered) <= lost:
+                complete = sum(number not in stored for number in answered) <= lost
+                if complete and seen.total() >= stored.total() and before == (stored, seen, lost):
                     break
                 processes.revive()
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(QUIET)
     except TimeoutError:
-        pass
+        pass  # what is missing is told by who asked
     finally:
         await connection.close()
-    return stored, lost
-
-
-async def all_seen(
-    subscriber: Subscriber, following: asyncio.Task[None], stored: Counter[int]
-) -> Counter[int]:
-    """Wait until the subscriber has seen as much as is stored; a moment more for what is too much."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(DRAINED):
-            while sum(number >= 0 for number in subscriber.seen) < stored.total():
-                await asyncio.sleep(0.1)
-    await asyncio.sleep(0.5)
-    assert not following.done(), following.exception()
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
-    return Counter(number for number in subscriber.seen if number >= 0)
+    return stored, seen, lost
 
 
 async def test_what_was_answered_is_there_once(tmp_path: Path) -> None:
@@ -207,8 +203,10 @@ async def check_nothing_is_lost(folder: Path, *, kills: int, seed: int) -> None:
             answered, unsure, subscriber, following = await survive(
                 processes, kills=kills, seed=seed
             )
-            stored, lost = await everything(processes, answered)
-            seen = await all_seen(subscriber, following, stored)
+            stored, seen, lost = await settle(processes, answered, subscriber)
+            assert not following.done(), following.exception()
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
         finally:
             await asyncio.to_thread(processes.stop)
     assert seen == stored
@@ -227,8 +225,10 @@ async def check_gaps(folder: Path, *, kills: int, seed: int) -> None:
             answered, unsure, subscriber, following = await survive(
                 processes, kills=kills, seed=seed
             )
-            stored, lost = await everything(processes, answered)
-            seen = await all_seen(subscriber, following, stored)
+            stored, seen, lost = await settle(processes, answered, subscriber)
+            assert not following.done(), following.exception()
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
         finally:
             await asyncio.to_thread(processes.stop)
     assert seen == stored

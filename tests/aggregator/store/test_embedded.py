@@ -1,5 +1,6 @@
 """The embedded Postgres where it is hard: other users, closed folders, sudden deaths."""
 
+import asyncio
 import os
 import signal
 import stat
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from aggregator.store import installation
-from aggregator.store.embedded import EmbeddedPostgres, PostgresError
+from aggregator.store.embedded import OCCUPIED, EmbeddedPostgres, PostgresError
 
 FAST = {"fsync": "off", "shared_buffers": "16MB", "max_connections": "5"}
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run it as someone else")
@@ -54,6 +55,28 @@ async def test_data_outlives_a_kill(folder: Path) -> None:
     server.kill()
     with server:
         assert await execute(server, "SELECT x FROM kept") == 1
+
+
+async def test_a_start_waits_for_what_a_killed_server_left_running(folder: Path) -> None:
+    server = EmbeddedPostgres(folder / "data", settings=FAST)
+    server.start()
+    connection = await asyncpg.connect(server.dsn())
+    backend = psutil.Process(await connection.fetchval("SELECT pg_backend_pid()"))
+    backend.suspend()  # as one that is busy, it does not notice
+    server.kill()
+    starting = asyncio.create_task(asyncio.to_thread(server.start))
+    try:
+        log = server.data / "server.log"
+        while OCCUPIED not in log.read_text():
+            assert not starting.done()
+            await asyncio.sleep(0.02)
+        backend.kill()
+        await starting
+        assert await execute(server, "SELECT 1") == 1
+    finally:
+        connection.terminate()
+        await asyncio.gather(starting, return_exceptions=True)
+        server.stop()
 
 
 @AS_ROOT
