@@ -13,6 +13,7 @@ from sources.falco import Alert
 
 LATE = 7 * 24 * 3_600_000  # ms before its receipt that an event's own time is believed
 EARLY = 5 * 60_000  # ms after it
+LONGEST_SENDER = 253  # characters, as of a host's name
 
 
 def entry(alert: Alert, inventory: Inventory, *, sender: str, now: int) -> Entry:
@@ -36,7 +37,7 @@ def entry(alert: Alert, inventory: Inventory, *, sender: str, now: int) -> Entry
     )
     happened_at = now if alert.time_ns is None else alert.time_ns // 1_000_000
     return Entry(
-        sender=alert.hostname or sender,
+        sender=(alert.hostname or sender)[:LONGEST_SENDER],
         priority=alert.priority,
         happened_at=min(max(happened_at, now - LATE), now + EARLY),
         received_at=now,

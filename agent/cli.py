@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
+import uvloop
 
 from agent.errors import FatalError
 from agent.event_options import event_options, receiver_settings, redaction_options
@@ -265,7 +266,7 @@ def _complete(work: Coroutine[Any, Any, Result]) -> Result:
         return await task
 
     try:
-        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(cancellable())
     except FatalError as error:
         raise click.ClickException(str(error)) from error

@@ -45,13 +45,13 @@ _LOGIN_OPTION = _option(r"-p\s{0,4}")
 _TOOLS = tuple(
     (word, re.compile(rf"{_START}{tool}(?=\s)"), option) for word, tool, option in _OPTIONS
 )
-_WORDS = (*dict.fromkeys(word for word, _, _ in _OPTIONS), " login", "htpasswd")
+TOOL_WORDS = (*dict.fromkeys(word for word, _, _ in _OPTIONS), "login", "htpasswd")
 _HTPASSWD = re.compile(rf"{_START}htpasswd(?=\s)")
 
 
 def hide_arguments(text: str) -> str:
     """Hide the passwords that known commands take as arguments."""
-    if not any(word in text for word in _WORDS):
+    if not any(word in text for word in TOOL_WORDS):
         return text
     parts: list[str] = []
     position = 0
@@ -67,7 +67,7 @@ def _hide_in_command(command: str) -> str:
             command = command[: found.end()] + option.sub(
                 rf"\g<keep>{MARK}", command[found.end() :]
             )
-    if " login" in command and (found := _LOGIN.search(command)):
+    if "login" in command and (found := _LOGIN.search(command)):
         command = command[: found.end()] + _LOGIN_OPTION.sub(
             rf"\g<keep>{MARK}", command[found.end() :]
         )

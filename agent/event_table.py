@@ -3,19 +3,23 @@
 import logging
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from agent import gaps
+from protocol.messages import Priority
 
 logger = logging.getLogger(__name__)
 
 LOG_BYTES = 16 * 2**20  # that the write-ahead log may keep on disk
 CACHE_KIB = 4096
+VICTIM_ROWS = 200  # rows that are looked at together when room is made
+LOWEST_FIRST = tuple(sorted(Priority, reverse=True))
 PARTS = ("", "-wal", "-shm")  # the files of a database
 
 SCHEMA = """
@@ -38,18 +42,31 @@ SETTINGS = (
 )
 REMEMBER = "INSERT OR REPLACE INTO fact VALUES (?, ?)"
 ADD_SENDER = "INSERT INTO sender (name) VALUES (?)"
-FORGET_SENDERS = "DELETE FROM sender WHERE id NOT IN (SELECT sender FROM event)"
+FORGET_SENDERS = "DELETE FROM sender WHERE id NOT IN (SELECT value FROM json_each(?))"
 ADD = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)"
-READ = """
-SELECT offset, priority, checksum, body FROM event WHERE offset >= ? ORDER BY offset LIMIT ?
+# Of a commit. Each statement gives up the interpreter's lock once, and waits to get it back.
+ROWS_TOGETHER = 256
+# One row each, however many events: every row that is fetched gives up the interpreter's lock, and
+# waits to get it back.
+AHEAD = """
+SELECT json_group_array(json_array(offset, priority, checksum, length(CAST(body AS BLOB)))) FROM (
+    SELECT offset, priority, checksum, body FROM event WHERE offset >= ? ORDER BY offset LIMIT ?)
+"""
+BODIES = """
+SELECT CAST(group_concat(CAST(body AS TEXT), '') AS BLOB) FROM (
+    SELECT body FROM event WHERE offset BETWEEN ? AND ? ORDER BY offset)
+"""
+BELOW = """
+SELECT json_group_array(json_array(sender, events, bytes)) FROM (
+    SELECT sender, count(*) AS events, sum(length(CAST(body AS BLOB))) AS bytes FROM event WHERE offset < ?
+    GROUP BY sender)
 """
 VICTIMS = """
-SELECT offset, happened_at, received_at, length(body) FROM event
+SELECT offset, priority, happened_at, received_at, length(CAST(body AS BLOB)) FROM event
 WHERE sender = ? AND priority = ? AND offset >= ? ORDER BY offset LIMIT ?
 """
-HELD = "SELECT sender, count(*), sum(length(body)) FROM event GROUP BY sender"
-BELOW = "SELECT sender, count(*), sum(length(body)) FROM event WHERE offset < ? GROUP BY sender"
-ONE = "SELECT sender, length(body) FROM event WHERE offset = ?"
+HELD = "SELECT sender, count(*), sum(length(CAST(body AS BLOB))) FROM event GROUP BY sender"
+ONE = "SELECT sender, length(CAST(body AS BLOB)) FROM event WHERE offset = ?"
 DROP = "DELETE FROM event WHERE offset = ?"
 DROP_BELOW = "DELETE FROM event WHERE offset < ?"
 ENDS = "SELECT max(offset), min(received_at) FROM event"
@@ -80,6 +97,7 @@ class Batch(Struct, frozen=True):
     end: int
 
 
+Numbers = TypeVar("Numbers")
 Row = tuple[int, int, int, int, int, bytes, str]
 
 
@@ -122,6 +140,66 @@ def transaction(
     finally:
         if not synchronous:
             database.execute("PRAGMA synchronous = FULL")
+
+
+def add(rows: int) -> str:
+    """Return the statement that adds so many rows at once."""
+    return ADD + ", (?, ?, ?, ?, ?, ?, ?)" * (rows - 1)
+
+
+def read(
+    database: sqlite3.Connection, start: int, *, events: int, size: int
+) -> list[tuple[int, bytes | None]]:
+    """Return offsets and bodies from an offset on, up to about `size` bytes; None is a spoiled one."""
+    [(found,)] = database.execute(AHEAD, (start, events))
+    ahead: list[tuple[int, int, int, int]] = []
+    for one in _numbers(found, list[tuple[int, int, int, int]]):
+        if ahead and size < one[-1]:
+            break
+        ahead.append(one)
+        size -= one[-1]
+    if not ahead:
+        return []
+    [(joined,)] = database.execute(BODIES, (ahead[0][0], ahead[-1][0]))
+    rows: list[tuple[int, bytes | None]] = []
+    position = 0
+    for offset, priority, check, length in ahead:
+        body = joined[position : position + length]
+        position += length
+        rows.append((offset, body if check == checksum(offset, priority, body) else None))
+    return rows
+
+
+def victims(
+    database: sqlite3.Connection, sender: int, start: int
+) -> list[tuple[int, int, int, int, int]]:
+    """Return a sender's oldest events of its lowest priority, from an offset on.
+
+    Each as offset, priority, the times that it happened and was received, and its size.
+    """
+    for priority in LOWEST_FIRST:
+        rows = database.execute(VICTIMS, (sender, priority, start, VICTIM_ROWS)).fetchall()
+        if rows:
+            return rows
+    return []
+
+
+def forget_senders(database: sqlite3.Connection, held: Iterable[int]) -> None:
+    """Forget senders but those whose events are held, or on their way in."""
+    database.execute(FORGET_SENDERS, (msgspec.json.encode(list(held)).decode(),))
+
+
+def below(database: sqlite3.Connection, end: int) -> list[tuple[int, int, int]]:
+    """Return senders with how many events and bytes they have below an offset."""
+    [(found,)] = database.execute(BELOW, (end,))
+    return _numbers(found, list[tuple[int, int, int]])
+
+
+def _numbers(found: str, kind: type[Numbers]) -> Numbers:
+    try:
+        return msgspec.json.decode(found, type=kind)
+    except msgspec.ValidationError as error:
+        raise sqlite3.DatabaseError(f"a column holds what it cannot: {error}") from error
 
 
 def checksum(offset: int, priority: int, body: bytes) -> int:

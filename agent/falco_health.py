@@ -14,6 +14,7 @@ from sources.falco import Internal
 logger = logging.getLogger(__name__)
 
 HOSTS = 10_000  # whose sums are remembered
+LONGEST_HOST = 253  # characters of a name
 SNAPSHOT = "metrics snapshot"  # in the rule of events that hold sums
 
 
@@ -28,20 +29,20 @@ class Health:
     def take(self, event: Internal, now: int) -> None:
         """Take what a Falco says of itself; `now` is ms since 1970."""
         calls, alerts = event.system_calls_dropped or 0, event.alerts_dropped or 0
-        since = self._seen_at.get(event.hostname, now)
+        host = event.hostname[:LONGEST_HOST]
+        since = self._seen_at.get(host, now)
         if SNAPSHOT in event.rule:
-            before = self._sums.get(event.hostname)
+            before = self._sums.get(host)
             if len(self._sums) >= HOSTS:
                 self._sums.clear()
-            self._sums[event.hostname] = (calls, alerts)
-            self._seen_at[event.hostname] = now
+                self._seen_at.clear()
+            self._sums[host] = (calls, alerts)
+            self._seen_at[host] = now
             if before is None or calls < before[0] or alerts < before[1]:  # Falco started anew
                 return
             calls, alerts = calls - before[0], alerts - before[1]
         if not calls and not alerts:
             return
-        logger.warning(
-            "Falco on %s dropped %d system calls and %d alerts", event.hostname, calls, alerts
-        )
+        logger.warning("Falco on %s dropped %d system calls and %d alerts", host, calls, alerts)
         # Nobody knows how many alerts dropped system calls would have been.
         self._lose(Loss(FALCO_DROPS, None if calls else alerts, since, now))

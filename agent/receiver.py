@@ -12,12 +12,17 @@ import asyncio
 import hmac
 import logging
 import ssl
-from collections.abc import Sequence
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable
+from email.utils import formatdate
 from http import HTTPStatus
 
-from aiohttp import web
+from msgspec import Struct
 
 from agent import alerts, gaps
+from agent.connection import Answer, Connection, Head
 from agent.errors import FatalError
 from agent.event_table import Entry
 from agent.falco_health import Health
@@ -26,18 +31,36 @@ from agent.intake import BusyError, Intake, now
 from agent.receiver_settings import ReceiverSettings
 from agent.redaction import Redactor, redact_event
 from agent.spool import SpoolError
-from protocol.messages import Priority
 from sources import falco
 from sources.report import UnreadableError
 
 logger = logging.getLogger(__name__)
 
 PATH = "/falco"
-BODIES = 64  # read at the same time
-BODY_TIMEOUT = 30.0  # seconds until a body has come
-KEEP_ALIVE = 75.0  # seconds that an idle connection is kept
+CONNECTIONS = 2_000  # at the same time
+ARRIVING_BYTES = 64 * 2**20  # of bodies that are on their way, or were not read yet
+THREADS = 2  # that read large bodies, or unpack
+SLICE = 0.005  # seconds of reading, after which the rest of the agent has its turn
 EVENT_BYTES = 256 * 2**10  # of one event as it is kept
 OFF_LOOP_BYTES = 64 * 2**10  # bodies above this are read in a thread
+SWEEP = 1.0  # seconds between looks for connections that have had their time
+BACKLOG = 1_024  # connections that wait to be taken
+HANDSHAKE_TIMEOUT = 10.0  # seconds
+UNPACKING = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}  # zlib's window bits
+
+Answering = Callable[[Answer], None]
+
+_ALIVE = Answer(text="alive")
+_KEPT = Answer()
+_FAILED = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "not kept: see the agent's log")
+
+
+class Body(Struct):
+    """What a request brought; `received_at` is ms since 1970."""
+
+    received_at: int
+    entries: list[Entry]
+    internals: list[falco.Internal]
 
 
 class Receiver:
@@ -48,29 +71,46 @@ class Receiver:
         self._intake = intake
         self._redactor = redactor
         self._health = Health(intake.lose)
-        self._bodies = asyncio.Semaphore(BODIES)
-        self._path = f"{PATH}/{settings.secret}" if settings.secret else PATH
+        self._path = (f"{PATH}/{settings.secret}" if settings.secret else PATH).encode()
+        self._connections: set[Connection] = set()
+        self._arriving = 0  # bytes
+        self._unread: deque[tuple[Head, bytes, Answering]] = deque()
+        self._apart: set[asyncio.Task[None]] = set()
+        self._threads = asyncio.Semaphore(THREADS)
+        self.date = b""
         self.port = 0  # that it listens on
         self.started = asyncio.Event()
 
     async def run(self) -> None:
         """Serve. Raises `FatalError` where the address cannot be taken."""
-        server = web.Server(self._handle, access_log=None, keepalive_timeout=KEEP_ALIVE)
-        runner = web.ServerRunner(server)
-        await runner.setup()
+        loop = asyncio.get_running_loop()
+        host, port = self._settings.address
+        trust = self._trust()
         try:
-            host, port = self._settings.address
-            site = web.TCPSite(runner, host, port, ssl_context=self._trust())
-            try:
-                await site.start()
-            except OSError as error:
-                raise FatalError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-            self.port = runner.addresses[0][1]
-            self.started.set()
-            logger.info("taking Falco's events on %s:%d%s/…", host, self.port, PATH)
-            await asyncio.Event().wait()
+            server = await loop.create_server(
+                lambda: Connection(self),
+                host,
+                port,
+                backlog=BACKLOG,
+                ssl=trust,
+                ssl_handshake_timeout=None if trust is None else HANDSHAKE_TIMEOUT,
+            )
+        except OSError as error:
+            raise FatalError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        self.port = server.sockets[0].getsockname()[1]
+        self.started.set()
+        logger.info("taking Falco's events on %s:%d%s/…", host, self.port, PATH)
+        try:
+            while True:
+                self.date = formatdate(usegmt=True).encode()
+                for connection in list(self._connections):
+                    if connection.deadline < loop.time():
+                        connection.expire()
+                await asyncio.sleep(SWEEP)
         finally:
-            await runner.cleanup()
+            server.close()
+            for connection in list(self._connections):
+                connection.drain()
 
     def _trust(self) -> ssl.SSLContext | None:
         settings = self._settings
@@ -87,77 +127,146 @@ class Receiver:
             raise FatalError(f"The receiver's certificates cannot be used: {error}") from error
         return context
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.path == "/healthz":
-            return web.Response(text="alive\n")
-        if not hmac.compare_digest(request.path.encode(), self._path.encode()):
-            return _answer(HTTPStatus.NOT_FOUND, f"events go to {PATH}/SECRET, by POST")
-        if request.method != "POST":
-            return _answer(HTTPStatus.METHOD_NOT_ALLOWED, "events come by POST")
-        try:
-            async with self._bodies:
-                body = await self._read(request)
-        except TimeoutError:
-            return _answer(HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time")
-        except (web.RequestPayloadError, ValueError) as error:
-            return _answer(HTTPStatus.BAD_REQUEST, f"the body cannot be unpacked: {error}")
-        return await self._take(body, request.remote or "")
+    # ------------------------------------------------------------ for connections
 
-    async def _read(self, request: web.BaseRequest) -> bytes | None:
-        """Return the body; None where it is larger than allowed, unpacked."""
-        parts: list[bytes] = []
-        size = 0
-        async with asyncio.timeout(BODY_TIMEOUT):
-            async for part in request.content.iter_any():
-                parts.append(part)
-                size += len(part)
-                if size > self._settings.body_bytes:
-                    return None
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+    def opened(self, connection: Connection) -> bool:
+        """Take in a connection; False where there are too many."""
+        if len(self._connections) >= CONNECTIONS:
+            logger.warning("a connection is refused: there are %d", CONNECTIONS)
+            return False
+        self._connections.add(connection)
+        return True
 
-    async def _take(self, body: bytes | None, peer: str) -> web.StreamResponse:
-        if body is None:
-            return self._too_large(f"a body has at most {self._settings.body_bytes:,} bytes")
+    def closed(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self._connections.discard(connection)
+
+    def admit(self, head: Head) -> Answer | None:
+        """Return the answer that a request's head alone decides on; None where the body does."""
+        path = head.path
+        if hmac.compare_digest(path, self._path):
+            if head.method != b"POST":
+                return Answer(HTTPStatus.METHOD_NOT_ALLOWED, "events come by POST")
+            if head.encoding and head.encoding not in UNPACKING:
+                return _refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a body may be packed by gzip")
+            return None
+        if path == b"/healthz":
+            return _ALIVE
+        return Answer(HTTPStatus.NOT_FOUND, f"events go to {PATH}/SECRET, by POST")
+
+    def fits(self, size: int) -> Answer | None:
+        """Return what a body of so many bytes is refused with; None where it fits."""
+        limit = self._settings.body_bytes
+        return self._too_large(f"a body has at most {limit:,} bytes") if size > limit else None
+
+    def hold(self, size: int) -> Answer | None:
+        """Make room for bytes of a body that is on its way; negative gives them back."""
+        if self._arriving + size > ARRIVING_BYTES:
+            busy = f"not kept: {ARRIVING_BYTES:,} bytes of bodies are on their way"
+            return _refused(HTTPStatus.SERVICE_UNAVAILABLE, busy, close=True)
+        self._arriving += size
+        return None
+
+    def take(self, head: Head, body: bytes, answer: Answering) -> None:
+        """Keep a body's events, and answer: soon, so that what else the agent does has its turn."""
+        self._arriving += len(body)
+        if head.encoding or len(body) > OFF_LOOP_BYTES:
+            task = asyncio.create_task(self._read_apart(head, body, answer))
+            self._apart.add(task)
+            task.add_done_callback(self._apart.discard)
+            return
+        if not self._unread:
+            asyncio.get_running_loop().call_soon(self._read)
+        self._unread.append((head, body, answer))
+
+    # ------------------------------------------------------------ bodies
+
+    def _read(self) -> None:
+        """Read bodies for a while."""
+        until = time.monotonic() + SLICE
+        while self._unread and time.monotonic() < until:
+            head, body, answer = self._unread.popleft()
+            self._arriving -= len(body)
+            try:
+                self._keep(self.read(body, head.peer), answer)
+            except UnreadableError as error:
+                answer(_refused(HTTPStatus.BAD_REQUEST, str(error)))
+            except Exception:
+                logger.exception("a request failed")
+                answer(_FAILED)
+        if self._unread:
+            asyncio.get_running_loop().call_soon(self._read)
+
+    async def _read_apart(self, head: Head, body: bytes, answer: Answering) -> None:
+        """Read a body in a thread, as it may take long."""
         try:
-            if len(body) > OFF_LOOP_BYTES:
-                entries = await asyncio.to_thread(self.entries, body, peer)
+            async with self._threads:
+                read = await asyncio.to_thread(self._unpack, head, body)
+            if read is None:
+                answer(self._too_large(f"a body has at most {self._settings.body_bytes:,} bytes"))
             else:
-                entries = self.entries(body, peer)
+                self._keep(read, answer)
         except UnreadableError as error:
-            return _answer(HTTPStatus.BAD_REQUEST, str(error))
-        largest = max((len(entry.body) for entry in entries), default=0)
-        if largest > EVENT_BYTES:
-            return self._too_large(f"an event has at most {EVENT_BYTES:,} bytes, not {largest:,}")
-        try:
-            await self._intake.put(entries)
-        except (BusyError, SpoolError) as error:
-            return _answer(HTTPStatus.SERVICE_UNAVAILABLE, f"not kept: {error}")
-        return web.Response()
+            answer(_refused(HTTPStatus.BAD_REQUEST, str(error)))
+        except Exception:
+            logger.exception("a request failed")
+            answer(_FAILED)
+        finally:
+            self._arriving -= len(body)
 
-    def entries(self, body: bytes, peer: str) -> Sequence[Entry]:
+    def _unpack(self, head: Head, body: bytes) -> Body | None:
+        """Unpack a body and read it; None where it is too large. Raises `UnreadableError`."""
+        if not head.encoding:
+            return self.read(body, head.peer)
+        unpacking = zlib.decompressobj(UNPACKING[head.encoding])
+        try:
+            whole = unpacking.decompress(body, self._settings.body_bytes + 1)
+        except zlib.error as error:
+            raise UnreadableError(f"the body cannot be unpacked: {error}") from error
+        if len(whole) > self._settings.body_bytes:
+            return None
+        if not unpacking.eof:
+            raise UnreadableError("the body cannot be unpacked: its end is missing")
+        return self.read(whole, head.peer)
+
+    def read(self, body: bytes, peer: str) -> Body:
         """Read, redact and describe the events of a body. Raises `UnreadableError`."""
-        received_at = now()
-        entries = []
+        read = Body(now(), [], [])
         for item in falco.read(body):
             if isinstance(item, falco.Internal):
-                self._health.take(item, received_at)
+                read.internals.append(item)
                 continue
             alert = redact_event(item, self._redactor)
-            entries.append(
-                alerts.entry(alert, self._intake.inventory, sender=peer, now=received_at)
+            read.entries.append(
+                alerts.entry(alert, self._intake.inventory, sender=peer, now=read.received_at)
             )
-        return entries
+        return read
 
-    def _too_large(self, reason: str) -> web.Response:
+    def _keep(self, read: Body, answer: Answering) -> None:
+        def done(error: SpoolError | BusyError | None) -> None:
+            if error is None:
+                for internal in read.internals:
+                    self._health.take(internal, read.received_at)
+                answer(_KEPT)
+            else:
+                answer(_refused(HTTPStatus.SERVICE_UNAVAILABLE, f"not kept: {error}"))
+
+        largest = max((len(entry.body) for entry in read.entries), default=0)
+        if largest > EVENT_BYTES:
+            limit = f"an event has at most {EVENT_BYTES:,} bytes, not {largest:,}"
+            answer(self._too_large(limit, events=len(read.entries)))
+            return
+        try:
+            self._intake.take(read.entries, done)
+        except BusyError as error:
+            done(error)
+
+    def _too_large(self, reason: str, *, events: int = 1) -> Answer:
         moment = now()
-        loss = Loss(gaps.TOO_LARGE)
-        loss.add(Priority.NOTICE, moment, moment)
-        loss.priorities = {}  # nobody has read it
-        self._intake.lose(loss)
-        return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
+        self._intake.lose(Loss(gaps.TOO_LARGE, events, moment, moment))
+        return _refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason, close=True)
 
 
-def _answer(status: HTTPStatus, reason: str) -> web.Response:
-    if status not in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-        logger.warning("an event is refused with %d: %s", status, reason)
-    return web.Response(status=status, text=f"{reason}\n")
+def _refused(status: HTTPStatus, reason: str, *, close: bool = False) -> Answer:
+    logger.warning("an event is refused with %d: %s", status, reason)
+    return Answer(status, reason, close)

@@ -12,12 +12,13 @@ under way to the aggregator is never pushed out.
 Not thread-safe: all calls come from one thread (`agent.intake`).
 """
 
+import heapq
 import logging
 import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from agent import event_table as table
@@ -26,17 +27,15 @@ from agent.errors import FatalError
 from agent.event_table import Batch, Entry
 from agent.gaps import Loss
 from agent.mark import NONE, Mark, MarkFile
-from protocol.messages import GapRecord, Priority
+from protocol.messages import GapRecord
 
 logger = logging.getLogger(__name__)
 
 DATABASE = "events.db"
 MARK = "events.mark"
 ROW_BYTES = 120  # what a row weighs beside its body: keys, index, page overhead
-VICTIM_ROWS = 200  # rows that are looked at together when room is made
 VICTIM_BYTES = 64 * 2**10  # given up by one sender before its turn passes to the next
 SENDERS = 10_000  # names remembered, of those that hold nothing too
-LOWEST_FIRST = tuple(sorted(Priority, reverse=True))
 
 
 class SpoolError(Exception):
@@ -56,6 +55,7 @@ class Spool:
         self.stored = 0  # below it, the aggregator holds all
         self.waiting = 0  # events
         self.bytes = 0
+        self.pushed_out = 0  # events, since it was opened
         self._base = 0  # the offset that this epoch began with
         self._sent = 0
         self._oldest_at = NONE
@@ -78,25 +78,30 @@ class Spool:
         before = Mark(self.epoch, next=self.next, waiting=self.waiting)
         try:
             with self._writing():
-                rows = []
-                for offset, entry in enumerate(entries, self.next):
-                    sender = self._sender(entry.sender)
-                    times = (entry.happened_at, entry.received_at)
-                    check = table.checksum(offset, entry.priority, entry.body)
-                    rows.append((offset, sender, entry.priority, *times, check, entry.body))
-                    self._count(sender, 1, len(entry.body))
-                self._database.executemany(table.ADD, rows)
+                for start in range(0, len(entries), table.ROWS_TOGETHER):
+                    self._add(self.next + start, entries[start : start + table.ROWS_TOGETHER])
                 self.next += len(entries)
                 self._remember("next", self.next)
                 if self.bytes > self._limit:
                     self._make_room()
                 self._write_mark(waiting=min(self.waiting, before.waiting), next_=before.next)
         except SpoolError:
-            self._load()
+            with self._guarded():
+                self._load()
             raise
         if self._oldest_at == NONE and entries:
             self._oldest_at = entries[0].received_at
         self._write_mark()
+
+    def _add(self, first: int, entries: Sequence[Entry]) -> None:
+        values: list[object] = []
+        for offset, entry in enumerate(entries, first):
+            sender = self._sender(entry.sender)
+            times = (entry.happened_at, entry.received_at)
+            check = table.checksum(offset, entry.priority, entry.body)
+            values += (offset, sender, entry.priority, *times, check, entry.body)
+            self._count(sender, 1, len(entry.body))
+        self._database.execute(table.add(len(entries)), values)
 
     def note(self, loss: Loss) -> None:
         """Record that events are missing. Raises `SpoolError`."""
@@ -122,25 +127,26 @@ class Spool:
         bodies: list[bytes] = []
         spoiled: list[int] = []
         end = start
-        with self._guarded(), closing(self._database.execute(table.READ, (start, events))) as rows:
-            for offset, priority, check, body in rows:
-                if offsets and size < len(body):
-                    break
+        with self._guarded():
+            for offset, body in table.read(self._database, start, events=events, size=size):
                 end = offset + 1
-                if check != table.checksum(offset, priority, body):
+                if body is None:
                     spoiled.append(offset)
-                    continue
-                offsets.append(offset)
-                bodies.append(body)
-                size -= len(body)
+                else:
+                    offsets.append(offset)
+                    bodies.append(body)
         if end == start:
             end = max(start, self.next)
-        if end > self._sent:
-            self._sent = end
-            self._write_mark()
+        self.reserve(end)
         if spoiled:
             self._give_up(spoiled)
         return Batch(tuple(offsets), tuple(bodies), end)
+
+    def reserve(self, end: int) -> None:
+        """Note that events below an offset may be under way, so that none of them is pushed out."""
+        if end > self._sent:
+            self._sent = end
+            self._write_mark()
 
     def confirm(self, next_: int) -> None:
         """Let go of all events below an offset: the aggregator has committed them."""
@@ -148,7 +154,7 @@ class Spool:
             return
         try:
             with self._writing(synchronous=False) as database:
-                gone = database.execute(table.BELOW, (next_,)).fetchall()
+                gone = table.below(database, next_)
                 # First the mark: a count that is too low hides nothing but a loss at this moment.
                 self._write_mark(waiting=self.waiting - sum(count for _, count, _ in gone))
                 database.execute(table.DROP_BELOW, (next_,))
@@ -156,7 +162,8 @@ class Spool:
                 for sender, count, size in gone:
                     self._count(sender, -count, -size)
         except SpoolError:
-            self._load()
+            with self._guarded():
+                self._load()
             raise
         self.stored = next_
         self._sent = max(self._sent, next_)
@@ -214,15 +221,11 @@ class Spool:
         loss = Loss(gaps.OVERFLOW)
         spent: set[int] = set()  # senders of which nothing may go
         while self.bytes > self._limit:
-            heaviest = sorted(
-                ((size, sender) for sender, size in self._held.items() if sender not in spent),
-                reverse=True,
-            )[:2]
-            if not heaviest:
+            left = ((size, sender) for sender, size in self._held.items() if sender not in spent)
+            (most, sender), (second, _) = [*heapq.nlargest(2, left), (0, 0), (0, 0)][:2]
+            if not most:
                 break
-            most, sender = heaviest[0]
-            lead = most - heaviest[1][0] if len(heaviest) > 1 else most
-            wanted = min(self.bytes - self._limit, max(lead, VICTIM_BYTES))
+            wanted = min(self.bytes - self._limit, max(most - second, VICTIM_BYTES))
             if not self._push_out(sender, wanted, loss):
                 spent.add(sender)
         if loss.events:
@@ -230,23 +233,19 @@ class Spool:
 
     def _push_out(self, sender: int, wanted: int, loss: Loss) -> int:
         """Push out a sender's oldest events of its lowest priority. Returns how many."""
-        for priority in LOWEST_FIRST:
-            where = (sender, priority, self._sent, VICTIM_ROWS)
-            gained = 0
-            victims = []
-            for offset, happened_at, received_at, size in self._database.execute(
-                table.VICTIMS, where
-            ).fetchall():
-                if gained >= wanted:
-                    break
-                victims.append((offset,))
-                gained += size + ROW_BYTES
-                self._count(sender, -1, -size)
-                loss.add(priority, min(happened_at, received_at), max(happened_at, received_at))
-            if victims:
-                self._database.executemany(table.DROP, victims)
-                return len(victims)
-        return 0
+        gained = 0
+        victims = []
+        for row in table.victims(self._database, sender, self._sent):
+            offset, priority, happened_at, received_at, size = row
+            if gained >= wanted:
+                break
+            victims.append((offset,))
+            gained += size + ROW_BYTES
+            self._count(sender, -1, -size)
+            loss.add(priority, min(happened_at, received_at), max(happened_at, received_at))
+        self._database.executemany(table.DROP, victims)
+        self.pushed_out += len(victims)
+        return len(victims)
 
     def _give_up(self, spoiled: Sequence[int]) -> None:
         """Turn rows that the disk spoiled into a gap."""
@@ -342,7 +341,7 @@ class Spool:
     def _guarded(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise SpoolError(f"{self._path} cannot be used: {error}") from error
 
     @contextmanager
@@ -361,9 +360,11 @@ class Spool:
     def _sender(self, name: str) -> int:
         known = self._senders.get(name)
         if known is None:
-            if len(self._senders) >= SENDERS:
-                self._database.execute(table.FORGET_SENDERS)
+            if len(self._senders) >= SENDERS and len(self._held) < 0.9 * SENDERS:
+                table.forget_senders(self._database, self._held)
                 self._senders = {n: i for n, i in self._senders.items() if i in self._held}
+            if name and len(self._senders) >= SENDERS:
+                return self._sender("")  # those beyond share one
             known = self._database.execute(table.ADD_SENDER, (name,)).lastrowid or 0
             self._senders[name] = known
         return known

@@ -12,13 +12,14 @@ import re
 from typing import Any, NoReturn
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from sources import falco_subject, falco_time, text
 from sources.report import ImageRef, Ref, UnreadableError
 
 DEEPEST = 64  # levels of nesting; Falco itself writes two
 LONGEST_INTEGER = 4_000  # digits; Python refuses to read longer ones
+NESTED = frozenset({dict, list})
 SOURCE_UNNAMED = "syscall"  # the only source there was before events named theirs
 PRIORITY_UNKNOWN = 5  # Notice
 
@@ -75,6 +76,24 @@ class Alert(Struct, frozen=True):
     fields: str  # a JSON object
 
 
+class _Usual(Struct, forbid_unknown_fields=True):
+    """An event as Falco and falcosidekick write it, of which every value fits its column."""
+
+    rule: str
+    output: str
+    priority: str
+    time: str
+    output_fields: dict[str, Any]
+    source: str = SOURCE_UNNAMED
+    hostname: str = ""
+    tags: tuple[str, ...] = ()
+    uuid: str | UnsetType = UNSET  # falcosidekick's
+
+
+_decode_usual = msgspec.json.Decoder(_Usual).decode
+_decode_usuals = msgspec.json.Decoder(list[_Usual]).decode
+
+
 class Internal(Struct, frozen=True):
     """What Falco says of itself: the health of its sensor, no alert.
 
@@ -98,6 +117,9 @@ def read(body: bytes) -> list[Alert | Internal]:
     `UnreadableError` says what is wrong where; nothing of the body is taken then.
     """
     events: list[Alert | Internal] = []
+    body = text.without_nul(body.removeprefix(_BOM))
+    if (usual := _read_usual(body)) is not None:
+        return usual
     try:
         for item in _items(body):
             events.append(_event(item))  # noqa: PERF401 - their number is told
@@ -108,9 +130,51 @@ def read(body: bytes) -> list[Alert | Internal]:
     return events
 
 
+def _read_usual(body: bytes) -> list[Alert | Internal] | None:
+    """Read what is written as nearly all is, in a fraction of the time; None where anything is not."""
+    try:
+        given = _decode_usuals(body) if body.startswith(b"[") else (_decode_usual(body),)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    events: list[Alert | Internal] = []
+    for event in given:
+        priority = _PRIORITIES.get(event.priority.lower())
+        time_ns, whole = falco_time.instant(event.time)
+        internal = event.source == "internal" or event.rule.startswith("Falco internal:")
+        if priority is None or time_ns is None or not whole or not event.rule or internal:
+            return None
+        fields = event.output_fields
+        if event.uuid is not UNSET and "uuid" in fields:
+            return None
+        about = falco_subject.about(falco_subject.flat(fields))
+        if event.uuid is not UNSET:
+            fields["uuid"] = event.uuid
+        try:
+            _check_depth(fields)
+        except _BadEventError:
+            return None  # which one it is, is found out there
+        events.append(
+            Alert(
+                time_ns=time_ns,
+                rule=event.rule,
+                priority=priority,
+                source=event.source or SOURCE_UNNAMED,
+                output=event.output,
+                hostname=event.hostname,
+                tags=event.tags,
+                namespace=about.namespace,
+                pod=about.pod,
+                container=about.container,
+                subject=about.subject,
+                image=about.image,
+                fields=_encode(fields).decode(),
+            )
+        )
+    return events
+
+
 def _items(body: bytes) -> list[Any]:
     """Decode a body, quickly where nothing is the matter with it."""
-    body = text.without_nul(body.removeprefix(_BOM))
     try:
         item = _decode.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -211,15 +275,13 @@ def _event(event: Any) -> Alert | Internal:
         time_ns = falco_time.of_fields(look)
 
     if (source == "internal" or rule.startswith("Falco internal:")) and rule != _TEST_RULE:
-        for key, value in event.items():
-            look.setdefault(key, value)
         return _internal(
             time_ns=time_ns,
             rule=rule,
             priority=priority,
             hostname=hostname,
             output=output,
-            look=look,
+            look={**event, **look},
         )
     about = falco_subject.about(look)
     for key, value in (*event.items(), *unheld.items()):
@@ -319,6 +381,8 @@ def _count(fields: dict[str, Any], names: tuple[str, ...]) -> int | None:
 
 
 def _check_depth(value: Any, depth: int = 0) -> None:
+    if type(value) is dict and NESTED.isdisjoint(map(type, value.values())):
+        return
     if depth > DEEPEST:
         raise _BadEventError(f"the JSON is nested deeper than {DEEPEST} levels")
     if type(value) is dict:

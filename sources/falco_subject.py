@@ -8,6 +8,7 @@ from sources import image
 from sources.report import ImageRef, Ref
 
 DEEPEST = 16  # levels of a name
+LONGEST_NAME = 100  # characters of what is nested; nothing that is looked for is longer
 
 _NAMESPACE = (
     "k8s.ns.name",
@@ -80,13 +81,16 @@ class About(Struct, frozen=True):
 
 
 def flat(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return fields under their dotted names, nested by a log pipeline or not; flat ones win."""
+    """Return fields under their dotted names, nested by a log pipeline or not; flat ones win.
+
+    Fields of which none is nested are returned as they are.
+    """
+    if dict not in set(map(type, fields.values())):
+        return fields
     nested: dict[str, Any] = {}
     for key, value in fields.items():
-        if type(value) is dict:
+        if type(value) is dict and len(key) < LONGEST_NAME:
             _flatten(value, f"{key}.", nested, 1)
-    if not nested:
-        return fields.copy()
     known = {key: value for key, value in fields.items() if value is not None}
     return {**fields, **nested, **known}
 
@@ -130,7 +134,7 @@ def _flatten(value: dict[str, Any], prefix: str, flattened: dict[str, Any], dept
     for key, one in value.items():
         if type(one) is not dict:
             flattened[f"{prefix}{key}"] = one
-        elif depth < DEEPEST:
+        elif depth < DEEPEST and len(prefix) + len(key) < LONGEST_NAME:
             _flatten(one, f"{prefix}{key}.", flattened, depth + 1)
 
 
@@ -157,4 +161,4 @@ def _image(look: dict[str, Any]) -> ImageRef | None:
         path, _, last = repository.rpartition("/")
         last, _, its_tag = last.partition(":")
         repository, tag = f"{path}/{last}" if path else last, tag or its_tag
-    return image.image_ref(image.Artifact(repository, tag, digest), None)
+    return image.named(repository, tag, digest)

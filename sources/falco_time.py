@@ -2,10 +2,12 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 SECOND = 1_000_000_000  # ns
 DAY = 86_400  # s
+SECONDS = 128  # that are remembered, read
 LATEST = 2**63  # ns; the year 2262
 # An epoch tells its unit by its size, from 1973 on.
 _EPOCHS = ((10**8, 10**11, SECOND), (10**11, 10**14, 10**6), (10**14, 10**17, 10**3))
@@ -54,14 +56,9 @@ def _protobuf(value: dict[str, Any]) -> tuple[int | None, bool]:
 
 def _rfc_3339(match: re.Match[str]) -> tuple[int | None, bool]:
     date, clock, second, fraction, sign, hours, minutes = match.groups()
-    leap = second == "60"
-    try:
-        day = datetime.fromisoformat(f"{date}T{clock}:{'59' if leap else second}").replace(
-            tzinfo=UTC
-        )
-    except ValueError:
+    seconds = _seconds(date, clock, second)
+    if seconds is None:
         return None, False
-    seconds = int(day.timestamp()) + leap
     if sign:
         ahead = int(hours) * 3_600 + int(minutes or 0) * 60
         if ahead >= DAY:
@@ -70,6 +67,17 @@ def _rfc_3339(match: re.Match[str]) -> tuple[int | None, bool]:
     nanos = int(fraction[:9].ljust(9, "0")) if fraction else 0
     time_ns = _believable(seconds * SECOND + nanos)
     return time_ns, time_ns is not None and (fraction is None or not fraction[9:].strip("0"))
+
+
+@lru_cache(SECONDS)
+def _seconds(date: str, clock: str, second: str) -> int | None:
+    """Return the seconds since 1970; events come many a second."""
+    leap = second == "60"
+    try:
+        day = datetime.fromisoformat(f"{date}T{clock}:{'59' if leap else second}")
+    except ValueError:
+        return None
+    return int(day.replace(tzinfo=UTC).timestamp()) + leap
 
 
 def _epoch(number: float) -> tuple[int | None, bool]:

@@ -32,10 +32,21 @@ def image_ref(artifact: Artifact | None, registry: Registry | None) -> ImageRef 
     Docker Hub is always "docker.io", and its official images carry "library/". A repository that
     starts with a registry's host, where no registry is named, gives the host away.
     """
-    repository = text.clean(artifact.repository).strip("/") if artifact else ""
-    if artifact is None or not repository:
+    if artifact is None:
         return None
-    host = _host(registry)
+    return named(
+        text.clean(artifact.repository),
+        text.clean(text.written(artifact.tag)),
+        text.clean(artifact.digest),
+        host=_host(registry) if registry else "",
+    )
+
+
+def named(repository: str, tag: str, digest: str, *, host: str = "") -> ImageRef | None:
+    """Normalise an image's name, of texts that are clean; None where there is no repository."""
+    repository = repository.strip("/")
+    if not repository:
+        return None
     first, _, rest = repository.partition("/")
     if rest and (first == host or (not host and _looks_like_host(first))):
         host, repository = first, rest
@@ -46,14 +57,14 @@ def image_ref(artifact: Artifact | None, registry: Registry | None) -> ImageRef 
     return ImageRef(
         registry=host,
         repository=repository,
-        tag=text.clean(text.written(artifact.tag)),
-        digest=text.clean(artifact.digest).rpartition("@")[2],
+        tag=tag,
+        digest=digest.rpartition("@")[2],
     )
 
 
-def _host(registry: Registry | None) -> str:
+def _host(registry: Registry) -> str:
     """Read the host of "index.docker.io" or "https://index.docker.io/v1/"."""
-    address = text.clean((registry.server or registry.url) if registry else "")
+    address = text.clean(registry.server or registry.url)
     return address.rpartition("://")[2].partition("/")[0].lower()
 
 

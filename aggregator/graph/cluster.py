@@ -135,6 +135,14 @@ class Cluster(Node):
     clock_skew_ms: int | None = column(
         "{ses.clock_skew_ms}", "How far its clock is ahead, in milliseconds."
     )
+    events_waiting: Long | None = column(
+        "{ses.spool_events}",
+        "How many runtime events waited in its agent's spool when it was last heard of; null where it"
+        " never said.",
+    )
+    oldest_event_waiting_at: DateTime | None = column(
+        "{ses.spool_oldest_at}", "When the first of those was received; null where none waited."
+    )
     kinds: list[ClusterKind] = mapped(
         Many(
             KIND,

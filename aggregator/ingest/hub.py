@@ -58,6 +58,8 @@ class Connected:
         self.alive = False
         self.busy = False  # a frame is being worked on, and none is read meanwhile
         self.news: dict[str, m.KindNews] = {}
+        self.waiting = 0  # events in the agent's spool, by its last word
+        self.oldest: int | None = None  # when the first of those was received, ms by its clock
         self.writing: Write | None = None
         self._settled = asyncio.Event()
 
@@ -292,8 +294,11 @@ class Hub:
             connected.alive = False
             news += [(connected.session.cluster_id, n) for n in connected.news.values()]
             connected.news = {}
-        numbers = [(c.session.cluster_id, c.session.number) for c in alive]
-        current = await session_store.touch(self._pool, numbers, news)
+        signs = [
+            session_store.Sign(c.session.cluster_id, c.session.number, c.waiting, c.oldest)
+            for c in alive
+        ]
+        current = await session_store.touch(self._pool, signs, news)
         for connected in alive:
             if connected.session.cluster_id not in current:
                 connected.close(

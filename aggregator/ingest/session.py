@@ -99,9 +99,11 @@ class ReadContent(Struct, frozen=True):
 
 
 class Alive(Struct, frozen=True):
-    """The agent was heard; `news` is how fresh each kind is."""
+    """The agent was heard; `news` is how fresh each kind is, and events wait in its spool."""
 
     news: tuple[m.KindNews, ...]
+    waiting: int = 0
+    oldest: int | None = None  # when the first of those was received, ms by the agent's clock
 
 
 Effect = Send | Close | Settle | AskKnown | AskRoots | AskBuckets | AskEntries | ReadContent | Alive
@@ -211,7 +213,7 @@ class Session:
             case m.Events() | m.Gaps():
                 self._take_events(frame)
             case m.Heartbeat():
-                yield Alive(frame.kinds)
+                yield Alive(frame.kinds, frame.spool_events, frame.oldest_unsent)
             case m.Goodbye():
                 yield Settle()
                 yield Close()

@@ -129,6 +129,7 @@ async def _perform(connected: Connected, hub: Hub, steps: s.Steps) -> None:
             connected.perform([effect])
         elif isinstance(effect, s.Alive):
             connected.news.update((news.kind, news) for news in effect.news)
+            connected.waiting, connected.oldest = effect.waiting, effect.oldest
         elif isinstance(effect, s.Settle):
             hub.notify()
             await connected.settle()

@@ -46,12 +46,26 @@ WITH locked AS MATERIALIZED (
         ON s.cluster_id = n.cluster_id AND s.number = n.number
     ORDER BY s.cluster_id FOR UPDATE OF s
 )
-UPDATE agent_session s SET last_seen_at = now()
-FROM locked WHERE s.cluster_id = locked.cluster_id
+UPDATE agent_session s SET last_seen_at = now(), spool_events = n.waiting,
+    spool_oldest_at = least(now(), to_timestamp((n.oldest - coalesce(s.clock_skew_ms, 0)) / 1000.0))
+FROM locked
+JOIN unnest($1::int[], $3::bigint[], $4::bigint[]) AS n (cluster_id, waiting, oldest)
+    ON n.cluster_id = locked.cluster_id
+WHERE s.cluster_id = locked.cluster_id
 RETURNING s.cluster_id
 """
 
 MAX_SKEW = 2**31 - 1  # ms, what the column holds
+LATEST = 253_402_300_799_000  # ms since 1970, the end of the year 9999
+
+
+class Sign(Struct, frozen=True):
+    """A sign of life of a session."""
+
+    cluster_id: int
+    number: int
+    waiting: int = 0  # events in the agent's spool
+    oldest: int | None = None  # when the first of those was received, ms by the agent's clock
 
 
 class Opened(Struct, frozen=True):
@@ -121,11 +135,20 @@ async def end_session(pool: Pool, cluster_id: int, number: int) -> None:
 
 
 async def touch(
-    pool: Pool, sessions: Sequence[tuple[int, int]], news: Sequence[tuple[int, KindNews]]
+    pool: Pool, signs: Sequence[Sign], news: Sequence[tuple[int, KindNews]]
 ) -> set[int]:
-    """Note that sessions (cluster, number) are alive. Returns the clusters whose number holds."""
+    """Note that sessions are alive. Returns the clusters whose number holds."""
+    said = [
+        (
+            sign.cluster_id,
+            sign.number,
+            min(max(sign.waiting, 0), LATEST),
+            None if sign.oldest is None else min(max(sign.oldest, 0), LATEST),
+        )
+        for sign in signs
+    ]
     async with pool.acquire() as connection, connection.transaction():
-        rows = await connection.fetch(TOUCH, *columns(sessions, 2))
+        rows = await connection.fetch(TOUCH, *columns(said, 4))
         current = {row["cluster_id"] for row in rows}
         fresh = sorted(
             (cluster_id, n.kind, n.newest_report_at, n.scanner)

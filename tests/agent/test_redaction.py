@@ -76,6 +76,10 @@ SECRETS = [
     ("x?access_token=hunter2&page=2", "hunter2"),
     ("Server=db;Uid=sa;Pwd=hunter2;Database=x", "hunter2"),
     ("ldapsearch -D cn=admin -w hunter2", "hunter2"),
+    ("echo\thunter2 | docker login --password-stdin", "hunter2"),
+    ("docker\tlogin -u me -p hunter2 registry", "hunter2"),
+    ("x password\t= hunter2", "hunter2"),
+    ('{"password"\t: "hunter2"}', "hunter2"),
     ("echo hunter2 | docker login --password-stdin", "hunter2"),
     ('{"kind":"Secret","data":{"a":"aHVudGVyMg==","b":"eA', "aHVudGVyMg"),
     ('request={"data":{"a":"aHVudGVyMg=="},"kind":"Secret"} done', "aHVudGVyMg"),
@@ -164,6 +168,28 @@ def test_what_a_name_says_is_secret_is_hidden_wherever_it_is_repeated() -> None:
         "k8s.pod.token": "pod",
         LISTING: ["output", "db_password", "app.token", "proc.env[API_TOKEN]"],
     }
+
+
+def test_a_name_speaks_for_the_list_and_the_object_below_it() -> None:
+    event = alert(
+        password=["hunter2", {"x": "hunter2"}],
+        b={"apiKey": {"value": "hunter2"}},
+        volumes={"secret": {"secretName": "db-credentials"}, "token": {"path": "a-token"}},
+    )
+
+    redacted = redact_event(event, REDACTOR)
+
+    assert "hunter2" not in redacted.fields
+    assert fields_of(redacted)["volumes"] == fields_of(event)["volumes"]
+
+
+def test_a_name_as_long_as_the_body_takes_no_memory_for_each_value() -> None:
+    event = alert(**{"n" * 100_000: {"b": dict.fromkeys(map(str, range(2_000)), "password=x")}})
+
+    redacted = redact_event(event, REDACTOR)
+
+    assert "password=x" not in redacted.fields
+    assert len(redacted.fields) < 1_000_000
 
 
 def test_the_values_of_secret_objects_are_hidden_in_audit_bodies() -> None:

@@ -136,6 +136,12 @@ class Processes:
         """Return the process id of the agent or the aggregator."""
         return self._running[name].pid
 
+    @property
+    def postgres_pid(self) -> int:
+        """The process id of the server."""
+        assert self._postgres.pid is not None
+        return self._postgres.pid
+
     async def until_ready(self) -> None:
         """Wait until the aggregator and the agent's receiver answer."""
         async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(READY):

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from demo.falco import alert as demo_alert
+from sources import falco
 from sources.falco import DEEPEST, PRIORITIES, Alert, Internal, read
 from sources.falco_time import instant
 from sources.report import ImageRef, Ref, UnreadableError
@@ -340,6 +342,51 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
                 event.fields.encode()
     except UnreadableError:
         pass
+
+
+USUAL = st.fixed_dictionaries(
+    {
+        "rule": st.text() | st.sampled_from(["Falco internal: x", "Test rule"]),
+        "output": st.text(),
+        "priority": st.sampled_from(["Notice", "debug", "CRITICAL", " error", "grave", ""]),
+        "time": st.sampled_from(
+            ["2024-02-08T13:28:23.902664502Z", "2024-02-08T13:28:23.9026645021Z", "", "0001-01-01"]
+        ),
+        "output_fields": st.dictionaries(KEYS, JSON, max_size=6),
+    },
+    optional={
+        "source": st.sampled_from(["syscall", "internal", "", "k8s_audit"]),
+        "hostname": st.text(),
+        "tags": st.lists(st.text(), max_size=3),
+        "uuid": st.text(),
+    },
+)
+
+
+@given(st.lists(USUAL, max_size=3), st.booleans())
+def test_the_usual_way_to_read_finds_what_the_long_way_finds(
+    events: list[dict[str, Any]], alone: bool
+) -> None:
+    body = json.dumps(events[0] if alone and events else events).encode()
+
+    def outcome() -> Any:
+        try:
+            return [
+                msgspec.structs.replace(event, fields="") if isinstance(event, Alert) else event
+                for event in read(body)
+            ], [json.loads(event.fields) for event in read(body) if isinstance(event, Alert)]
+        except UnreadableError as error:
+            return str(error)
+
+    usual = outcome()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(falco, "_read_usual", lambda _: None)
+        assert outcome() == usual
+
+
+def test_the_usual_way_is_taken_for_what_falco_writes() -> None:
+    for body in (EVENT, [EVENT, EVENT]):
+        assert falco._read_usual(json.dumps(body).encode()) is not None
 
 
 def test_depth_is_bounded_where_it_can_still_be_read() -> None:

@@ -1,12 +1,14 @@
 """The socket itself: fences, faults of single items, databases that refuse a value."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
 
+from aggregator.ingest import hub
 from protocol import messages as m
 from protocol.fingerprint import fingerprint
 from tests.aggregator.store.recount import assert_counts_equal_a_recount
@@ -165,3 +167,30 @@ async def test_one_agents_bad_frame_harms_no_other(
 
     assert isinstance(await bad.receive(), m.Goodbye)
     assert isinstance(await good.receive(), m.Ack)
+
+
+@pytest.fixture
+def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write last-seen often; has to come before the aggregator."""
+    monkeypatch.setattr(hub, "HEARTBEAT", 0.05)
+
+
+@pytest.mark.usefixtures("quick_beats")
+async def test_what_waits_in_an_agents_spool_is_shown(
+    aggregator: Aggregator,  # noqa: F811
+    client: aiohttp.ClientSession,
+) -> None:
+    question = '{ cluster(name: "prod") { eventsWaiting oldestEventWaitingAt } }'
+    agent = await connect(aggregator, client, await aggregator.add_cluster("prod"))
+    await agent.hello(clock=time.time_ns() // 1_000_000)
+    assert await aggregator.query(question) == {
+        "cluster": {"eventsWaiting": None, "oldestEventWaitingAt": None}
+    }
+    await agent.send(m.Heartbeat(clock=1, spool_events=7, oldest_unsent=1_700_000_000_000))
+
+    async with asyncio.timeout(WITHIN):
+        while (shown := await aggregator.query(question))["cluster"]["eventsWaiting"] is None:
+            await asyncio.sleep(0.05)
+
+    assert shown["cluster"]["eventsWaiting"] == 7
+    assert shown["cluster"]["oldestEventWaitingAt"][:16] == "2023-11-14T22:13"

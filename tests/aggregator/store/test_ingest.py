@@ -298,8 +298,30 @@ async def test_a_value_that_the_driver_cannot_encode_is_a_fault(pool: Pool) -> N
 async def test_sessions_are_touched_only_by_their_number(pool: Pool) -> None:
     one, two = await add_cluster(pool, "one"), await add_cluster(pool, "two")
 
-    current = await sessions.touch(pool, [(two, 1), (one, 7)], [(two, KindNews(KIND, 5, "Trivy"))])
+    current = await sessions.touch(
+        pool,
+        [sessions.Sign(two, 1, 12, 5_000), sessions.Sign(one, 7)],
+        [(two, KindNews(KIND, 5, "Trivy"))],
+    )
 
     assert current == {two}
     seen = await pool.fetch("SELECT cluster_id FROM agent_session WHERE last_seen_at IS NOT NULL")
     assert [row[0] for row in seen] == [two]
+
+
+async def test_what_waits_in_an_agents_spool_is_noted_by_the_centres_clock(pool: Pool) -> None:
+    cluster = await add_cluster(pool, "one")
+    await pool.execute("UPDATE agent_session SET clock_skew_ms = 2000")
+
+    for waiting, oldest, noted in [
+        (12, 1_000_000, (12, 998)),
+        (0, None, (0, None)),
+        (-1, -5, (0, -2)),
+        (2**62, 2**62, (sessions.LATEST, None)),
+    ]:
+        await sessions.touch(pool, [sessions.Sign(cluster, 1, waiting, oldest)], [])
+        [row] = await pool.fetch(
+            "SELECT spool_events, extract(epoch FROM nullif(spool_oldest_at, last_seen_at))::int"
+            " FROM agent_session"
+        )
+        assert tuple(row) == noted
