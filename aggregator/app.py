@@ -2,9 +2,9 @@
 
 | route | who |
 |---|---|
-| `POST /graphql` | VIEWER, ADMIN |
+| `POST /graphql`, `GET /graphql?query=…` | VIEWER, ADMIN |
 | `/graphql` as a WebSocket, for subscriptions | VIEWER, ADMIN |
-| `GET /graphql` | anyone gets the page GraphiQL, which holds no data |
+| `GET /graphql` in a browser | anyone gets the page GraphiQL, which holds no data |
 | `/agent/v1` | AGENT; ADMIN for a push |
 | `/admin/…` | ADMIN |
 | `/metrics` | VIEWER, ADMIN |
@@ -200,10 +200,9 @@ class Application:
 
     async def _query(self, request: Request) -> Response:
         """Serve /graphql."""
-        if request.method == "GET" and "query" not in request.query_params:
-            request.state.principal = None
-        else:
-            request.state.principal = await self._asker(request)
+        from aggregator.graph.endpoint import wants_page
+
+        request.state.principal = None if wants_page(request) else await self._asker(request)
         return await self.graphql.handle(request)
 
     async def _follow(self, websocket: WebSocket) -> None:

@@ -125,7 +125,9 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _complete(message: Message) -> None:
-    headers = [*message.get("headers", ()), *SECURITY_HEADERS]
+    headers = list(message.get("headers", ()))
+    given = {name for name, _ in headers}
+    headers += [header for header in SECURITY_HEADERS if header[0] not in given]
     if not any(name == b"content-security-policy" for name, _ in headers):
         is_page = any(
             name == b"content-type" and value.startswith(b"text/html") for name, value in headers

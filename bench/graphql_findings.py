@@ -1,6 +1,6 @@
 """findings(first: 100) with fourteen fields over HTTP, against what one writes by hand.
 
-    python -m bench.graphql_findings [--size 0.05] [--seconds 4]
+    python -m bench.graphql_findings [--size 0.025] [--seconds 4]
 
 One database, one server process, 8 connections on loopback, the servers in turn and in rounds, so
 that whatever else the machine does falls on all alike. The goal is 0.6 of the fastest.
@@ -21,7 +21,7 @@ import msgspec
 
 from aggregator.store.embedded import EmbeddedPostgres
 from aggregator.store.migrations import migrate
-from bench.graphql_fleet import load
+from bench.fleet import load
 from bench.graphql_floor import QUERY
 
 PORT = 18_734
@@ -68,7 +68,7 @@ async def measure(path: str, seconds: float) -> tuple[float, bytes]:
     return sum(client.answers for client in clients) / took, bodies[0]
 
 
-async def run(dsn: str, *, size: float = 0.05, seconds: float = 3.0) -> str:
+async def run(dsn: str, *, size: float = 0.025, seconds: float = 3.0) -> str:
     """Load a migrated, empty database and measure; return the report."""
     findings = await load(dsn, size=size)
     server = Popen(  # noqa: ASYNC220 - before anything else runs
@@ -161,7 +161,7 @@ async def _create(dsn: str) -> None:
 def main() -> None:
     """Measure on a Postgres of our own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=float, default=0.05)
+    parser.add_argument("--size", type=float, default=0.025)
     parser.add_argument("--seconds", type=float, default=3.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fleetwatch-bench-") as folder:

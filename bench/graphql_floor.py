@@ -36,7 +36,7 @@ QUERY = """query Findings($first: Int) {
 ROWS = """
 SELECT encode(convert_to('Finding:' || x.placement_id || ':' || x.key || ':' || x.ordinal, 'UTF8'), 'base64') AS id,
     x.severity, x.status, x.score, x.message, x.namespace, x.container, x.occurrences,
-    'LIVE' AS state, x.observed_at AS "observedAt", {rule} AS rule, {cluster} AS cluster,
+    CASE WHEN x.live > 0 THEN 'LIVE' ELSE 'ABSENT' END AS state, x.observed_at AS "observedAt", {rule} AS rule, {cluster} AS cluster,
     {subject} AS subject, {package} AS package
 FROM (
     SELECT f.*, pc.*, p.subject_id, p.namespace, p.container, pc.live + pc.absent AS occurrences

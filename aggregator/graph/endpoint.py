@@ -9,6 +9,7 @@ whose value is the answer's `data`; a text seen before costs a look-up and the s
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
 from typing import Any, Protocol
 
 import msgspec
@@ -21,6 +22,7 @@ from strawberry.http.ides import get_graphql_ide_html
 
 from aggregator.access.principal import Principal, Scope
 from aggregator.graph import follower, introspection, position, schema
+from aggregator.graph.answer import JSON, respond
 from aggregator.graph.changes import Changes
 from aggregator.graph.compiler import REFUSED, Plan
 from aggregator.graph.documents import Documents
@@ -44,7 +46,6 @@ from aggregator.store.pool import AWAY
 
 log = logging.getLogger(__name__)
 
-JSON = "application/json"
 QUERY_CANCELED = "57014"  # SQLSTATE of a statement that ran out of time
 BAD_DATA = "22"  # SQLSTATE class of values that do not fit
 CONNECTION_LOST = ("08", "57P", "53")  # SQLSTATE classes: connection, shutdown, resources
@@ -77,6 +78,13 @@ class Response(Struct, frozen=True):
     body: bytes
 
 
+def wants_page(request: Request) -> bool:
+    """Whether a browser comes for GraphiQL, which is told no data and asks nobody's token."""
+    if request.method != "GET":
+        return False
+    return "query" not in request.query_params or "text/html" in request.headers.get("accept", "")
+
+
 class GraphQL:
     """Answers operations from a database."""
 
@@ -97,17 +105,34 @@ class GraphQL:
         self._decoder = msgspec.json.Decoder(GraphQLRequest)
 
     async def handle(self, request: Request) -> HttpResponse:
-        """Answer an HTTP request: POST with JSON; GET shows GraphiQL."""
-        if request.method == "GET":
+        """Answer an HTTP request: POST with JSON, GET with a query; else GET shows GraphiQL."""
+        if wants_page(request):
             return HTMLResponse(get_graphql_ide_html())
-        if request.method != "POST":
+        if request.method not in ("GET", "POST"):
             return PlainTextResponse("Use POST.", 405, {"allow": "GET, POST"})
+        by_get = request.method == "GET"
         try:
-            asked = await self._read(request)
-        except GraphError as error:
-            return HttpResponse(failure([error]), status_of([error]), media_type=JSON)
+            asked = self._read_url(request) if by_get else await self._read(request)
+        except (GraphError, InvalidError) as error:
+            errors = error.errors if isinstance(error, InvalidError) else [error]
+            return HttpResponse(failure(errors), status_of(errors), media_type=JSON)
         answer = await self.execute(asked, request.state.principal)
-        return HttpResponse(answer.body, answer.status, media_type=JSON)
+        tagged = by_get and answer.status == HTTPStatus.OK
+        return await respond(request, answer.body, answer.status, tagged=tagged)
+
+    def _read_url(self, request: Request) -> GraphQLRequest:
+        given = request.query_params
+        try:
+            variables = msgspec.json.decode(
+                given.get("variables") or "null", type=dict[str, Any] | None
+            )
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            message = f"`variables` must be a JSON object: {error}."
+            raise GraphError(BAD_REQUEST, message) from None
+        asked = GraphQLRequest(given["query"], variables, given.get("operationName") or None)
+        if self.kind(asked) is not OperationType.QUERY:
+            raise GraphError(BAD_REQUEST, "GET answers queries only: use POST.")
+        return asked
 
     async def _read(self, request: Request) -> GraphQLRequest:
         if not request.headers.get("content-type", "").startswith(JSON):

@@ -48,6 +48,8 @@ OUT_OF_REACH = 300.0  # seconds that a subscription waits for a database that do
 
 STATEMENT_TIMEOUT = 10.0  # seconds for one operation's statement
 
+PACKED_FROM = 1024  # bytes of an answer from which it is packed for a client that accepts it
+PACKED_APART = 256 * 1024  # bytes of an answer above which a thread packs it
 PLAN_CACHE = 512  # plans; a flood of distinct shapes evicts the oldest instead of filling memory
 DOCUMENT_CACHE = 512  # parsed and validated documents, likewise
 

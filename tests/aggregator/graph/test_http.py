@@ -1,14 +1,17 @@
 """The endpoint over HTTP."""
 
+import zlib
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+import zstandard
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from aggregator.graph import answer as answer_module
 from aggregator.graph import limits
 from tests.aggregator.graph.conftest import ADMIN, Graph
 
@@ -95,3 +98,98 @@ async def test_graphiql_can_read_the_schema(client: httpx.AsyncClient) -> None:
 
     answer = await client.post("/graphql", json={"query": get_introspection_query()})
     assert "Finding" in build_client_schema(answer.json()["data"]).type_map
+
+
+QUERY = "query ($n: String!) { cluster(name: $n) { name } }"
+MANY = "{ findings(first: 100) { nodes { id message rule { key } cluster { name } } } }"
+ASKED = {"query": QUERY, "variables": '{"n": "prod-eu"}'}
+
+
+async def test_a_get_answers_a_query_and_says_when_nothing_has_changed(
+    client: httpx.AsyncClient,
+) -> None:
+    first = await client.get("/graphql", params=ASKED)
+    assert first.json() == {"data": {"cluster": {"name": "prod-eu"}}}
+    assert first.headers["cache-control"] == "private, no-cache"
+    assert first.headers["vary"] == "accept-encoding, authorization"
+
+    for known in (first.headers["etag"], f'"x", {first.headers["etag"][2:]}', "*"):
+        again = await client.get("/graphql", params=ASKED, headers={"if-none-match": known})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == first.headers["etag"]
+    other = await client.get("/graphql", params=ASKED, headers={"if-none-match": '"x"'})
+    assert other.status_code == 200
+    posted = await client.post("/graphql", json={"query": MANY}, headers={"if-none-match": "*"})
+    assert posted.status_code == 200
+    assert "etag" not in posted.headers
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"query": 'mutation { removeCluster(name: "prod-eu") }'}, "use POST"),
+        ({"query": "{ nothing }"}, "nothing"),
+        ({"query": QUERY, "variables": "[]"}, "JSON object"),
+        ({"query": QUERY, "variables": "{"}, "JSON object"),
+        ({"query": ""}, "Syntax"),
+    ],
+)
+async def test_a_get_that_is_no_query_is_told_why(
+    client: httpx.AsyncClient, given: dict[str, str], named: str
+) -> None:
+    answer = await client.get("/graphql", params=given)
+
+    assert answer.status_code == 400
+    assert named in answer.json()["errors"][0]["message"]
+    assert "etag" not in answer.headers
+
+
+async def test_a_browser_that_brings_a_query_gets_the_page(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/graphql", params=ASKED, headers={"accept": "text/html,*/*"})
+
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip", "gzip"),
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("zstd;q=0.5, gzip;q=0.9", "gzip"),
+        ("*", "zstd"),
+        ("*;q=0, gzip", "gzip"),
+        ("gzip;q=0", None),
+        ("identity", None),
+        ("br", None),
+        ("gzip;q=x", None),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize("apart", [False, True])
+async def test_answers_are_packed_as_the_client_accepts(
+    client: httpx.AsyncClient,
+    accepted: str,
+    encoding: str | None,
+    apart: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if apart:
+        monkeypatch.setattr(answer_module, "PACKED_APART", 0)
+    headers = {"accept-encoding": accepted}
+    plain = await client.post(
+        "/graphql", json={"query": MANY}, headers={"accept-encoding": "identity"}
+    )
+    assert len(plain.content) > limits.PACKED_FROM
+
+    async with client.stream("POST", "/graphql", json={"query": MANY}, headers=headers) as answer:
+        raw = b"".join([part async for part in answer.aiter_raw()])
+
+    assert answer.headers.get("content-encoding") == encoding
+    assert answer.headers["vary"] == "accept-encoding"
+    if encoding == "gzip":
+        raw = zlib.decompress(raw, 31)
+    elif encoding == "zstd":
+        raw = zstandard.decompress(raw)
+    assert raw == plain.content
+    small = await client.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
+    assert "content-encoding" not in small.headers
