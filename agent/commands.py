@@ -45,7 +45,9 @@ _LOGIN_OPTION = _option(r"-p\s{0,4}")
 _TOOLS = tuple(
     (word, re.compile(rf"{_START}{tool}(?=\s)"), option) for word, tool, option in _OPTIONS
 )
-TOOL_WORDS = (*dict.fromkeys(word for word, _, _ in _OPTIONS), "login", "htpasswd")
+# As it stands in text and in JSON; every event of Falco has a "user_loginuid".
+_LOGIN_WORDS = tuple(f"{space}login" for space in (" ", "\t", "\n", "\r", "\\t", "\\n", "\\r"))
+TOOL_WORDS = (*dict.fromkeys(word for word, _, _ in _OPTIONS), *_LOGIN_WORDS, "htpasswd")
 _HTPASSWD = re.compile(rf"{_START}htpasswd(?=\s)")
 
 
