@@ -148,7 +148,7 @@ class Intake:
         is known of by the time that the reservation is.
         """
         end = self._tail.end
-        if start < end and self._reserved < end:
+        if start < end and self._reserved < min(end, start + events):
             await self._call(lambda: self._spool.reserve(end))
             self._reserved = end
         return self._tail.read(start, end=self._reserved, events=events, size=size)
