@@ -24,6 +24,7 @@ from aggregator.graph.tables import (
     REPORT,
     SEVERITY_COUNT,
     USAGE,
+    severity_counts,
 )
 
 MAX_GAPS = 50  # gaps shown of a cluster unless asked otherwise
@@ -31,15 +32,16 @@ MAX_KINDS = 200  # kinds of reports shown of a cluster
 
 
 def _critical(compilation: Compilation, row: Row) -> str:
-    inner = SEVERITY_COUNT.row(compilation.statement, row)
+    table = severity_counts(compilation.statement, namespaces=False)
+    inner = table.row(compilation.statement, row)
     found = [
         inner.fill("{sc.cluster_id} = {up[c].id} AND {sc.severity} = 'CRITICAL'"),
         inner.fill(f"{{sc.status}} IN ({OPEN})"),
-        *SEVERITY_COUNT.scope(compilation.statement, inner),
+        *table.scope(compilation.statement, inner),
     ]
     return (
         f"(SELECT coalesce(sum({inner['sc'].findings}), 0)::bigint"
-        f" FROM {inner.fill(SEVERITY_COUNT.source)}{where(found)})"
+        f" FROM {inner.fill(table.source)}{where(found)})"
     )
 
 

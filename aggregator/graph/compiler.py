@@ -26,7 +26,7 @@ from aggregator.graph.limits import (
 )
 from aggregator.graph.selection import TYPENAME, Selected, Selection
 from aggregator.graph.statement import Bindings, Read, Row, Statement, where
-from aggregator.graph.tables import SEVERITY_COUNT
+from aggregator.graph.tables import severity_counts
 
 Within = Callable[[Row], list[str]]
 
@@ -203,19 +203,25 @@ class Compilation:
         self._guards.append((condition, error))
 
     def refuse_unless_small(
-        self, message: str, path: tuple[str, ...], *, within: Within | None = None
+        self,
+        message: str,
+        path: tuple[str, ...],
+        *,
+        within: Within | None = None,
+        namespaces: bool = False,
     ) -> None:
         """Answer TOO_BROAD in place of data where the scope holds too many findings.
 
         The same statement looks, so that the answer is never about an older state; `within`
-        narrows what is summed up by what the filter says of it.
+        narrows what is summed up by what the filter says of it, `namespaces` whether of these.
         """
-        row = SEVERITY_COUNT.row(self.statement)
-        conditions = SEVERITY_COUNT.scope(self.statement, row)
+        table = severity_counts(self.statement, namespaces=namespaces)
+        row = table.row(self.statement)
+        conditions = table.scope(self.statement, row)
         if within is not None:
             conditions += within(row)
         self.refuse_where(
-            f"(SELECT sum({row['sc'].findings}) FROM {row.fill(SEVERITY_COUNT.source)}"
+            f"(SELECT sum({row['sc'].findings}) FROM {row.fill(table.source)}"
             f"{where(conditions)}) > {SMALL_SCOPE_FINDINGS}",
             GraphError(TOO_BROAD, message, path=path),
         )

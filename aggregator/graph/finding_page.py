@@ -31,7 +31,7 @@ from aggregator.graph.pages import Pager, Term, Terms, beyond, bound, connection
 from aggregator.graph.scalars import Direction, FindingCategory
 from aggregator.graph.selection import Selected
 from aggregator.graph.statement import CarriedRow, Row, literals, where
-from aggregator.graph.tables import FINDING, PLACE, SEVERITY_COUNT, USAGE
+from aggregator.graph.tables import FINDING, PLACE, USAGE, severity_counts
 
 _PLACE_TERMS = (Term("{pc.cluster_id}", "int"), Term("{pc.placement_id}", "bigint"))
 _ENTRY_TERMS = (Term("{f.severity}", "severity"), Term("{f.id}", "bigint"))
@@ -102,7 +102,10 @@ class FindingPage:
             return question.counted(compilation, on_table("sc", counts))
 
         compilation.refuse_unless_small(
-            f"{what} too broad for a fleet of this size: {BROAD}.", field.path, within=counted
+            f"{what} too broad for a fleet of this size: {BROAD}.",
+            field.path,
+            within=counted,
+            namespaces="namespace" in question.names,
         )
 
 
@@ -297,19 +300,20 @@ class _FindingPager:
         limited = self._tie.counts or self._statement.scoped or places
         if not limited or not question.current or pinned(question) or self._tie.few:
             return []
-        counts = SEVERITY_COUNT.row(self._statement, self._up)
+        table = severity_counts(self._statement, namespaces="namespace" in question.names)
+        counts = table.row(self._statement, self._up)
         alias = self._statement.alias("l")
         found = [
             f"{counts['sc'].severity} = {alias}",
             *question.counted(self._compilation, on_table("sc", counts)),
-            *SEVERITY_COUNT.scope(self._statement, counts),
+            *table.scope(self._statement, counts),
         ]
         if self._tie.counts:
             found.append(counts.fill(self._tie.counts))
         return [
             (
                 f"{row['f'].severity} = ANY(ARRAY(SELECT {alias} FROM unnest(enum_range(NULL::severity))"
-                f" {alias} WHERE EXISTS (SELECT FROM {counts.fill(SEVERITY_COUNT.source)}{where(found)})))"
+                f" {alias} WHERE EXISTS (SELECT FROM {counts.fill(table.source)}{where(found)})))"
             )
         ]
 
@@ -327,15 +331,16 @@ class _FindingPager:
             and question.names <= ON_COUNTS
             and (self._tie.counts or not (self._tie.entry or self._tie.place))
         ):
-            counts = SEVERITY_COUNT.row(statement, self._up)
+            table = severity_counts(statement, namespaces="namespace" in question.names)
+            counts = table.row(statement, self._up)
             row = on_table("sc", counts)
             found = question.conditions(self._compilation, row, counters=False).every
-            found += SEVERITY_COUNT.scope(statement, counts)
+            found += table.scope(statement, counts)
             if self._tie.counts:
                 found.append(counts.fill(self._tie.counts))
             return (
                 f"(SELECT coalesce(sum({counts['sc'].findings}), 0)::bigint"
-                f" FROM {counts.fill(SEVERITY_COUNT.source)}{where(found)})"
+                f" FROM {counts.fill(table.source)}{where(found)})"
             )
         if question.default_states and question.names <= ON_USAGE and not self._tie.place:
             uses = Row({**statement.row("f", "u"), "up": self._up})

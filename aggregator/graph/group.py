@@ -50,7 +50,15 @@ from aggregator.graph.scalars import (
 )
 from aggregator.graph.selection import Selected
 from aggregator.graph.statement import CarriedRow, Row, where
-from aggregator.graph.tables import CLUSTER, FINDING, IMAGE, RULE, SEVERITY_COUNT, SUBJECT, USAGE
+from aggregator.graph.tables import (
+    CLUSTER,
+    FINDING,
+    IMAGE,
+    RULE,
+    SUBJECT,
+    USAGE,
+    severity_counts,
+)
 
 DEFAULT_FIRST = 100
 
@@ -138,14 +146,18 @@ class GroupPager:
 
     def counts(self) -> tuple[Row, str, str, str]:
         """Return the source severity_count: row, FROM and WHERE, findings, occurrences."""
-        counts = SEVERITY_COUNT.row(self._statement)
+        table = severity_counts(
+            self._statement,
+            namespaces="NAMESPACE" in self.names or "namespace" in self._question.names,
+        )
+        counts = table.row(self._statement)
         row = on_table("sc", counts)
         found = [
             *self._question.conditions(self._compilation, row, counters=False).every,
             counts.fill("{sc.findings} > 0"),
-            *SEVERITY_COUNT.scope(self._statement, counts),
+            *table.scope(self._statement, counts),
         ]
-        tail = f" FROM {counts.fill(SEVERITY_COUNT.source)}{where(found)}"
+        tail = f" FROM {counts.fill(table.source)}{where(found)}"
         return row, tail, counts["sc"].findings, counts["sc"].occurrences
 
     def usage(self) -> tuple[Row, str, str, str]:
@@ -234,6 +246,7 @@ def groups(compilation: Compilation, row: Row, field: Selected) -> str:
             f" by {', '.join(sorted(ON_COUNT_DIMENSIONS))}, or {BROAD}.",
             field.path,
             within=lambda counts: question.counted(compilation, on_table("sc", counts)),
+            namespaces="namespace" in question.names,
         )
 
     def make(after: cursors.After | None) -> Pager:

@@ -17,6 +17,7 @@ from aggregator.graph.scalars import (
 )
 from aggregator.graph.selection import Selected
 from aggregator.graph.statement import Row, literals, where
+from aggregator.graph.tables import severity_counts
 
 OPEN = literals(OPEN_STATUSES, "finding_status")
 
@@ -65,7 +66,7 @@ def counts(
 
 
 def rollup(compilation: Compilation, row: Row, field: Selected, conditions: Sequence[str]) -> str:
-    """Return counts over severity_count rows `sc` under conditions."""
+    """Return counts over the rows `sc` of severity counts under conditions."""
     arguments = compilation.arguments(field)
     alias = str(row["sc"])
     every = [
@@ -77,7 +78,8 @@ def rollup(compilation: Compilation, row: Row, field: Selected, conditions: Sequ
     if isinstance(namespace, Given):
         bound = compilation.statement.bind(namespace.read, "text")
         every.append(f"{alias}.namespace = {bound}")
-    return counts(compilation, field, alias, f" FROM severity_count {alias}{where(every)}")
+    table = severity_counts(compilation.statement, namespaces=isinstance(namespace, Given))
+    return counts(compilation, field, alias, f" FROM {row.fill(table.source)}{where(every)}")
 
 
 def category(expression: str, given: Tree) -> list[str]:

@@ -120,3 +120,10 @@ FLEET_DAY = Table(("e",), "runtime_event_fleet_day {e}")  # likewise
 # A gap concerns no namespace, so it is outside of a scope of namespaces.
 EVENT_GAP = Table(("g",), "event_gap {g}", "{g.cluster_id}", "NULL::text")
 SEVERITY_COUNT = Table(("sc",), "severity_count {sc}", "{sc.cluster_id}", "{sc.namespace}")
+# The same without namespaces, so that a scope of namespaces sees nothing of it.
+CLUSTER_COUNT = Table(("sc",), "cluster_severity_count {sc}", "{sc.cluster_id}", "NULL::text")
+
+
+def severity_counts(statement: Statement, *, namespaces: bool) -> Table:
+    """Return the smaller table of counts that knows what is asked; `namespaces`: of some of them."""
+    return SEVERITY_COUNT if namespaces or statement.scoped_namespaces else CLUSTER_COUNT

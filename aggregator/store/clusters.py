@@ -23,6 +23,7 @@ CLUSTER_TABLES = (
     "image_usage",
     "usage",
     "severity_count",
+    "cluster_severity_count",
     "placement_content",
     "failed_report",
     "report",

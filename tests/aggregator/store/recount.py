@@ -26,6 +26,12 @@ RECOUNTS = {
         WHERE pc.live + pc.absent > 0 GROUP BY 1, 2, 3, 4, 5, 6""",
         "SELECT * FROM severity_count",
     ),
+    "cluster_severity_count": (
+        """
+        SELECT cluster_id, source, category, severity, status, sum(findings), sum(occurrences)
+        FROM severity_count GROUP BY 1, 2, 3, 4, 5""",
+        "SELECT * FROM cluster_severity_count",
+    ),
     "usage": (
         f"""
         SELECT pc.content_id, p.cluster_id, p.namespace, count(*),

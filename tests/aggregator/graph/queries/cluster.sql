@@ -9,11 +9,11 @@
                   WHERE f1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f1.severity = ANY(ARRAY(SELECT l1
                   FROM unnest(enum_range(NULL::severity)) l1
                     WHERE EXISTS (SELECT
-                    FROM severity_count sc2
+                    FROM cluster_severity_count sc2
               WHERE sc2.severity = l1 AND sc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc2.cluster_id = c1.id)))
             ORDER BY f1.severity DESC, f1.id DESC, pl1.pc_cluster_id ASC, pl1.pc_placement_id ASC LIMIT $1::int + 1) SELECT row_to_json(j3)
                 FROM (SELECT (SELECT coalesce(sum(sc1.findings), 0)::bigint
-                FROM severity_count sc1
+                FROM cluster_severity_count sc1
                 WHERE sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc1.cluster_id = c1.id) AS "totalCount", (SELECT row_to_json(j4)
                       FROM (SELECT ((SELECT count(*)
                 FROM page1 ) > $1::int) AS "hasNextPage") j4) AS "pageInfo", (SELECT coalesce(json_agg(j5), '[]'::json)

@@ -3,7 +3,7 @@
           FROM cluster c2
           LEFT JOIN agent_session ses2 ON ses2.cluster_id = c2.id
             ORDER BY (SELECT coalesce(sum(sc3.findings), 0)::bigint
-            FROM severity_count sc3
+            FROM cluster_severity_count sc3
         WHERE sc3.cluster_id = c2.id AND sc3.severity = 'CRITICAL' AND sc3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) DESC, c2.id DESC LIMIT 50) SELECT row_to_json(j2)
             FROM (SELECT (SELECT count(*)
             FROM cluster c1
@@ -17,7 +17,7 @@
                 ORDER BY k1.kind LIMIT 200) j4) AS "kinds", (SELECT row_to_json(j5)
                   FROM (SELECT n1.critical AS "critical", n1.high AS "high", n1.total AS "total"
                     FROM (SELECT coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'CRITICAL'), 0)::bigint AS critical, coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'HIGH'), 0)::bigint AS high, coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'MEDIUM'), 0)::bigint AS medium, coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'LOW'), 0)::bigint AS low, coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'INFO'), 0)::bigint AS info, coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'UNKNOWN'), 0)::bigint AS unknown, coalesce(sum(sc1.findings), 0)::bigint AS total
-                    FROM severity_count sc1
+                    FROM cluster_severity_count sc1
                 WHERE sc1.cluster_id = x1.c_id AND sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) n1) j5) AS "severities", (SELECT row_to_json(j6)
                   FROM (SELECT n2.total AS "total"
                     FROM (SELECT coalesce(sum(sc2.findings) FILTER (WHERE sc2.severity = 'CRITICAL'), 0)::bigint AS critical, coalesce(sum(sc2.findings) FILTER (WHERE sc2.severity = 'HIGH'), 0)::bigint AS high, coalesce(sum(sc2.findings) FILTER (WHERE sc2.severity = 'MEDIUM'), 0)::bigint AS medium, coalesce(sum(sc2.findings) FILTER (WHERE sc2.severity = 'LOW'), 0)::bigint AS low, coalesce(sum(sc2.findings) FILTER (WHERE sc2.severity = 'INFO'), 0)::bigint AS info, coalesce(sum(sc2.findings) FILTER (WHERE sc2.severity = 'UNKNOWN'), 0)::bigint AS unknown, coalesce(sum(sc2.findings), 0)::bigint AS total

@@ -9,7 +9,7 @@
           WHERE f1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)
         ORDER BY f1.severity DESC, f1.id DESC, pl1.pc_cluster_id ASC, pl1.pc_placement_id ASC LIMIT 20 + 1) SELECT row_to_json(j2)
             FROM (SELECT (SELECT coalesce(sum(sc1.findings), 0)::bigint
-            FROM severity_count sc1
+            FROM cluster_severity_count sc1
             WHERE sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) AS "totalCount", (SELECT row_to_json(j3)
                   FROM (SELECT ((SELECT count(*)
                   FROM page1 ) > 20) AS "hasNextPage", false AS "hasPreviousPage", (SELECT (SELECT translate(encode(substring(sha256($1::bytea || sha256($1::bytea || b)) FOR 16) || b, 'base64'), E'\n', '')

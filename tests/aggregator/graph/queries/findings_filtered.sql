@@ -13,14 +13,14 @@
                 WHERE f1.category IN ('VULNERABILITY'::finding_category, 'SECRET'::finding_category) AND f1.severity IN ('CRITICAL'::severity, 'HIGH'::severity) AND f1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f1.category = v1.category AND f1.severity = ANY(ARRAY(SELECT l1
                 FROM unnest(enum_range(NULL::severity)) l1
                   WHERE EXISTS (SELECT
-                  FROM severity_count sc2
+                  FROM cluster_severity_count sc2
                       WHERE sc2.severity = l1 AND sc2.cluster_id = ANY(ARRAY(SELECT c4.id
                       FROM cluster c4
             WHERE c4.labels ->> $1::text = ANY($2::text[]))) AND sc2.category IN ('VULNERABILITY'::finding_category, 'SECRET'::finding_category) AND sc2.severity IN ('CRITICAL'::severity, 'HIGH'::severity) AND sc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status))))
           ORDER BY f1.severity DESC, f1.id DESC, pl1.pc_cluster_id ASC, pl1.pc_placement_id ASC LIMIT 50) w1
         ORDER BY w1.o0 DESC, w1.o1 DESC, w1.o2 ASC, w1.o3 ASC LIMIT 50) SELECT row_to_json(j2)
             FROM (SELECT (SELECT coalesce(sum(sc1.findings), 0)::bigint
-            FROM severity_count sc1
+            FROM cluster_severity_count sc1
                 WHERE sc1.category IN ('VULNERABILITY'::finding_category, 'SECRET'::finding_category) AND sc1.severity IN ('CRITICAL'::severity, 'HIGH'::severity) AND sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc1.cluster_id = ANY(ARRAY(SELECT c1.id
                 FROM cluster c1
             WHERE c1.labels ->> $1::text = ANY($2::text[])))) AS "totalCount", (SELECT coalesce(json_agg(j3), '[]'::json)

@@ -1,5 +1,5 @@
     SELECT convert_to(CASE WHEN (SELECT sum(sc1.findings)
-    FROM severity_count sc1
+    FROM cluster_severity_count sc1
     WHERE sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) > 300000 THEN '!0' ELSE (SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT pc2.placement_id AS pc_placement_id, f2.key AS f_key, pc2.since AS pc_since, f2.rule_id AS f_rule_id, pc2.cluster_id AS pc_cluster_id
           FROM finding f2

@@ -1,5 +1,5 @@
     SELECT convert_to(CASE WHEN (SELECT sum(sc1.findings)
-    FROM severity_count sc1
+    FROM cluster_severity_count sc1
     WHERE sc1.status IN ('WARN'::finding_status, 'FAIL'::finding_status, 'ERROR'::finding_status, 'SKIP'::finding_status)) > 300000 THEN '!0' ELSE (SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT f2.rule_id AS f_rule_id, f2.status AS f_status, f2.severity AS f_severity
           FROM finding f2

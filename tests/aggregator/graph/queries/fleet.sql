@@ -13,11 +13,11 @@
             WHERE (s1.kind IN ('Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'ReplicationController', 'Job', 'CronJob', 'Pod') OR s1.pods IS NOT NULL)) AS "workloads", (SELECT row_to_json(j3)
               FROM (SELECT n1.critical AS "critical", n1.high AS "high", n1.medium AS "medium", n1.low AS "low", n1.info AS "info", n1.unknown AS "unknown", n1.total AS "total"
                 FROM (SELECT coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'CRITICAL'), 0)::bigint AS critical, coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'HIGH'), 0)::bigint AS high, coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'MEDIUM'), 0)::bigint AS medium, coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'LOW'), 0)::bigint AS low, coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'INFO'), 0)::bigint AS info, coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'UNKNOWN'), 0)::bigint AS unknown, coalesce(sum(sc1.findings), 0)::bigint AS total
-                FROM severity_count sc1
+                FROM cluster_severity_count sc1
             WHERE sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) n1) j3) AS "severities", (SELECT row_to_json(j4)
               FROM (SELECT n2.total AS "total"
                 FROM (SELECT coalesce(sum(sc2.findings) FILTER (WHERE sc2.severity = 'CRITICAL'), 0)::bigint AS critical, coalesce(sum(sc2.findings) FILTER (WHERE sc2.severity = 'HIGH'), 0)::bigint AS high, coalesce(sum(sc2.findings) FILTER (WHERE sc2.severity = 'MEDIUM'), 0)::bigint AS medium, coalesce(sum(sc2.findings) FILTER (WHERE sc2.severity = 'LOW'), 0)::bigint AS low, coalesce(sum(sc2.findings) FILTER (WHERE sc2.severity = 'INFO'), 0)::bigint AS info, coalesce(sum(sc2.findings) FILTER (WHERE sc2.severity = 'UNKNOWN'), 0)::bigint AS unknown, coalesce(sum(sc2.findings), 0)::bigint AS total
-                FROM severity_count sc2
+                FROM cluster_severity_count sc2
         WHERE sc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc2.category IN ('SECRET'::finding_category)) n2) j4) AS "secrets") j2) AS "fleet", (SELECT row_to_json(j5)
             FROM (SELECT (SELECT count(*)
             FROM cluster c3
@@ -38,7 +38,7 @@
             WHERE c6.labels ->> $1::text = ANY($2::text[]))) AND (s2.kind IN ('Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'ReplicationController', 'Job', 'CronJob', 'Pod') OR s2.pods IS NOT NULL)) AS "workloads", (SELECT row_to_json(j6)
               FROM (SELECT n3.total AS "total"
                 FROM (SELECT coalesce(sum(sc3.findings) FILTER (WHERE sc3.severity = 'CRITICAL'), 0)::bigint AS critical, coalesce(sum(sc3.findings) FILTER (WHERE sc3.severity = 'HIGH'), 0)::bigint AS high, coalesce(sum(sc3.findings) FILTER (WHERE sc3.severity = 'MEDIUM'), 0)::bigint AS medium, coalesce(sum(sc3.findings) FILTER (WHERE sc3.severity = 'LOW'), 0)::bigint AS low, coalesce(sum(sc3.findings) FILTER (WHERE sc3.severity = 'INFO'), 0)::bigint AS info, coalesce(sum(sc3.findings) FILTER (WHERE sc3.severity = 'UNKNOWN'), 0)::bigint AS unknown, coalesce(sum(sc3.findings), 0)::bigint AS total
-                FROM severity_count sc3
+                FROM cluster_severity_count sc3
                     WHERE sc3.cluster_id = ANY(ARRAY(SELECT c7.id
                     FROM cluster c7
 WHERE c7.labels ->> $1::text = ANY($2::text[]))) AND sc3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) n3) j6) AS "severities") j5) AS "prod") j1)::text, 'UTF8')

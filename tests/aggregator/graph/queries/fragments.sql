@@ -8,7 +8,7 @@
           WHERE f1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)
         ORDER BY f1.severity DESC, f1.id DESC, pl1.pc_cluster_id ASC, pl1.pc_placement_id ASC LIMIT 1) SELECT row_to_json(j2)
             FROM (SELECT 'FindingConnection'::text AS "__typename", (SELECT coalesce(sum(sc1.findings), 0)::bigint
-            FROM severity_count sc1
+            FROM cluster_severity_count sc1
             WHERE sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) AS "totalCount", (SELECT coalesce(json_agg(j3), '[]'::json)
                 FROM (SELECT (SELECT row_to_json(j4)
                     FROM (SELECT (SELECT row_to_json(j5)

@@ -1,7 +1,7 @@
     SELECT convert_to((SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT g2.d0 AS g_d0, g2.d1 AS g_d1, g2.findings AS g_findings, g2.occurrences AS g_occurrences, g2.clusters AS g_clusters
             FROM (SELECT sc2.cluster_id AS d0, sc2.severity AS d1, coalesce(sum(sc2.findings), 0)::bigint AS findings, coalesce(sum(sc2.occurrences), 0)::bigint AS occurrences, count(DISTINCT sc2.cluster_id) AS clusters
-            FROM severity_count sc2
+            FROM cluster_severity_count sc2
             WHERE sc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc2.findings > 0
           GROUP BY 1, 2) g2
           ORDER BY g2.findings DESC, coalesce(g2.d0::bigint, 0) DESC, coalesce(g2.d1::text, '') DESC LIMIT 100), page1_subjects AS MATERIALIZED (SELECT pc1.cluster_id AS d0, f1.severity AS d1, count(DISTINCT p1.subject_id) AS subjects
@@ -12,7 +12,7 @@
         GROUP BY 1, 2) SELECT row_to_json(j2)
             FROM (SELECT (SELECT count(*)
               FROM (SELECT sc1.cluster_id AS d0, sc1.severity AS d1, coalesce(sum(sc1.findings), 0)::bigint AS findings, coalesce(sum(sc1.occurrences), 0)::bigint AS occurrences, count(DISTINCT sc1.cluster_id) AS clusters
-              FROM severity_count sc1
+              FROM cluster_severity_count sc1
               WHERE sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc1.findings > 0
             GROUP BY 1, 2) g1) AS "totalCount", (SELECT coalesce(json_agg(j3), '[]'::json)
                 FROM (SELECT (SELECT row_to_json(j4)

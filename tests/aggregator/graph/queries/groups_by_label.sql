@@ -3,7 +3,7 @@
               FROM (SELECT (SELECT o.labels ->> $1::text
               FROM cluster o
             WHERE o.id = sc1.cluster_id) AS d0, sc1.category AS d1, coalesce(sum(sc1.findings), 0)::bigint AS findings, coalesce(sum(sc1.occurrences), 0)::bigint AS occurrences, count(DISTINCT sc1.cluster_id) AS clusters
-            FROM severity_count sc1
+            FROM cluster_severity_count sc1
             WHERE sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc1.findings > 0
           GROUP BY 1, 2) g1
         ORDER BY coalesce(g1.d0::text, '') ASC, coalesce(g1.d1::text, '') ASC, coalesce(g1.d0::text, '') ASC, coalesce(g1.d1::text, '') ASC LIMIT 100) SELECT row_to_json(j2)

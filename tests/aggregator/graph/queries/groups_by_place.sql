@@ -1,11 +1,11 @@
     SELECT convert_to(CASE WHEN (SELECT sum(sc1.findings)
-    FROM severity_count sc1
+    FROM cluster_severity_count sc1
     WHERE sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) > 300000 THEN '!0' ELSE CASE WHEN (SELECT sum(sc2.findings)
-    FROM severity_count sc2
+    FROM cluster_severity_count sc2
     WHERE sc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) > 300000 THEN '!1' ELSE CASE WHEN (SELECT sum(sc3.findings)
-    FROM severity_count sc3
+    FROM cluster_severity_count sc3
     WHERE sc3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) > 300000 THEN '!2' ELSE CASE WHEN (SELECT sum(sc4.findings)
-    FROM severity_count sc4
+    FROM cluster_severity_count sc4
     WHERE sc4.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) > 300000 THEN '!3' ELSE (SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT g1.d0 AS g_d0, g1.findings AS g_findings
             FROM (SELECT pc1.image_id AS d0, coalesce(sum(1), 0)::bigint AS findings, coalesce(sum((pc1.live + pc1.absent)), 0)::bigint AS occurrences, count(DISTINCT pc1.cluster_id) AS clusters

@@ -1,5 +1,5 @@
     SELECT convert_to(CASE WHEN (SELECT sum(sc1.findings)
-    FROM severity_count sc1
+    FROM cluster_severity_count sc1
     WHERE sc1.severity IN ('CRITICAL'::severity, 'HIGH'::severity, 'MEDIUM'::severity, 'LOW'::severity) AND sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) > 300000 THEN '!0' ELSE (SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT g2.findings AS t_n0, coalesce(g2.d0::bigint, 0) AS t_n1, g2.d0 AS g_d0, g2.findings AS g_findings, g2.occurrences AS g_occurrences, g2.clusters AS g_clusters
             FROM (SELECT f4.rule_id AS d0, coalesce(sum(u4.placements), 0)::bigint AS findings, coalesce(sum(u4.reports), 0)::bigint AS occurrences, count(DISTINCT u4.cluster_id) AS clusters

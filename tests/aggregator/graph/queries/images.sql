@@ -1,5 +1,5 @@
     SELECT convert_to(CASE WHEN (SELECT sum(sc1.findings)
-    FROM severity_count sc1) > 300000 THEN '!0' ELSE (SELECT row_to_json(j1)
+    FROM cluster_severity_count sc1) > 300000 THEN '!0' ELSE (SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT i2.id AS i_id, i2.registry AS i_registry, i2.repository AS i_repository, i2.tag AS i_tag, i2.digest AS i_digest, i2.digest_trusted AS i_digest_trusted, i2.name AS i_name
           FROM image i2
             WHERE (SELECT true

@@ -1,5 +1,5 @@
     SELECT convert_to(CASE WHEN (SELECT sum(sc1.findings)
-    FROM severity_count sc1) > 300000 THEN '!0' ELSE (SELECT row_to_json(j1)
+    FROM cluster_severity_count sc1) > 300000 THEN '!0' ELSE (SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT r2.key AS r_key, r2.category AS r_category, r2.id AS r_id
           FROM rule r2
             WHERE (SELECT true

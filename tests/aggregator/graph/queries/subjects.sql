@@ -1,5 +1,5 @@
     SELECT convert_to(CASE WHEN (SELECT sum(sc1.findings)
-    FROM severity_count sc1) > 300000 THEN '!0' ELSE (SELECT row_to_json(j1)
+    FROM cluster_severity_count sc1) > 300000 THEN '!0' ELSE (SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT s2.id AS s_id, s2.kind AS s_kind, s2.api_group AS s_api_group, s2.namespace AS s_namespace, s2.name AS s_name, s2.labels AS s_labels, s2.resolved AS s_resolved, s2.pods AS s_pods, s2.scanned AS s_scanned, s2.cluster_id AS s_cluster_id
           FROM subject s2
           WHERE s2.present
