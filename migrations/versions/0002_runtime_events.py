@@ -1,22 +1,15 @@
 """Runtime events by day, their gaps and their counts by hour."""
 
-import re
-from pathlib import Path
-
 from alembic import op
+
+from migrations import script
 
 revision = "0002"
 down_revision = "0001"
 
-# A statement ends at a semicolon that ends a line, unless it stands in a function's $$ body.
-STATEMENT_END = r";\s*\n(?=(?:[^$]*\$\$[^$]*\$\$)*[^$]*\Z)"
-
 
 def upgrade() -> None:
-    script = Path(__file__).with_suffix(".sql").read_text()
-    for statement in re.split(STATEMENT_END, script):  # asyncpg prepares one at a time
-        if statement.strip():
-            op.get_bind().exec_driver_sql(statement)
+    script.run(__file__)
 
 
 def downgrade() -> None:
