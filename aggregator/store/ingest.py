@@ -25,7 +25,7 @@ from aggregator.store import (
 )
 from aggregator.store.columns import columns, signed
 from aggregator.store.contents import NewContent
-from aggregator.store.pool import Connection, Pool, UnavailableError
+from aggregator.store.pool import AWAY, Connection, Pool, UnavailableError
 from aggregator.store.report_entries import FailureEntry, GoneEntry, ReportEntry
 from aggregator.store.reports import EntryKey
 from aggregator.store.roots import Roots
@@ -104,6 +104,8 @@ FAULTS = (
     OverflowError,
     ValueError,
 )
+# All else that Postgres, or the way to it, may say.
+GONE: tuple[type[Exception], ...] = (asyncpg.PostgresError, *AWAY)
 
 
 class ConflictError(Exception):
@@ -128,7 +130,7 @@ async def write(
         raise ConflictError(str(error) or type(error).__name__) from error
     except FAULTS as error:
         raise DataFaultError(str(error)) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except GONE as error:
         raise UnavailableError(f"Postgres does not answer: {error}") from error
 
 

@@ -1,10 +1,13 @@
 """The ingest transaction: rows, roots, counts and history after each kind of change."""
 
+from typing import NoReturn, cast
+
+import asyncpg
 import pytest
 
 from aggregator.store import ingest, reports, sessions, sync
 from aggregator.store.ingest import Write, write
-from aggregator.store.pool import Pool
+from aggregator.store.pool import Pool, UnavailableError
 from protocol.messages import KindNews, KindState, KindSummary
 from tests.aggregator.store.fleet import KIND, add_cluster, content, report, workload
 from tests.aggregator.store.recount import assert_counts_equal_a_recount
@@ -46,6 +49,18 @@ async def test_a_stale_session_writes_nothing_and_harms_no_other(pool: Pool) -> 
 
     assert [result.stale for result in results] == [True, False]
     assert [row[0] for row in await pool.fetch("SELECT cluster_id FROM report")] == [two]
+
+
+class LosingPool:
+    """Hands out nothing: its connection is lost at the very moment that it is used."""
+
+    def acquire(self) -> NoReturn:
+        raise asyncpg.InternalClientError("cannot switch to state 15; another operation (2)")
+
+
+async def test_a_connection_lost_as_it_is_used_is_tried_again_later() -> None:
+    with pytest.raises(UnavailableError, match="Postgres does not answer: cannot switch"):
+        await write(cast("Pool", LosingPool()), [])
 
 
 async def test_an_upsert_without_its_content_is_named_and_the_rest_is_written(pool: Pool) -> None:
