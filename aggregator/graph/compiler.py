@@ -8,7 +8,7 @@ how they are read (mapping.py); here is only what holds them together. No I/O.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -209,20 +209,25 @@ class Compilation:
         *,
         within: Within | None = None,
         namespaces: bool = False,
+        unless: Sequence[str] = (),
     ) -> None:
         """Answer TOO_BROAD in place of data where the scope holds too many findings.
 
         The same statement looks, so that the answer is never about an older state; `within`
         narrows what is summed up by what the filter says of it, `namespaces` whether of these.
+        `unless` are conditions, each of which is enough for an answer.
         """
         table = severity_counts(self.statement, namespaces=namespaces)
         row = table.row(self.statement)
         conditions = table.scope(self.statement, row)
         if within is not None:
             conditions += within(row)
-        self.refuse_where(
+        large = (
             f"(SELECT sum({row['sc'].findings}) FROM {row.fill(table.source)}"
-            f"{where(conditions)}) > {SMALL_SCOPE_FINDINGS}",
+            f"{where(conditions)}) > {SMALL_SCOPE_FINDINGS}"
+        )
+        self.refuse_where(
+            " AND ".join([large, *(f"NOT {each}" for each in unless)]),
             GraphError(TOO_BROAD, message, path=path),
         )
 

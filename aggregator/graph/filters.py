@@ -118,6 +118,12 @@ def pins(tree: Tree) -> bool:
     return isinstance(tree, dict) and any(tree.get(name) is not None for name in ("eq", "in"))
 
 
+def narrows(tree: Tree) -> bool:
+    """Tell whether a StringFilter says what a value is, or what is in it."""
+    names = ("eq", "in", "contains", "startsWith")
+    return isinstance(tree, dict) and any(tree.get(name) is not None for name in names)
+
+
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST = timedelta(days=36_525)
 

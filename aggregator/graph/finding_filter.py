@@ -12,8 +12,17 @@ from dataclasses import dataclass, field
 from aggregator.graph import cluster_filter, subject_filter
 from aggregator.graph.arguments import Given, Tree
 from aggregator.graph.compiler import Compilation
-from aggregator.graph.filters import among, chosen, pins, severities, text, time
-from aggregator.graph.scalars import OPEN_STATUSES, ReportState
+from aggregator.graph.filters import (
+    among,
+    chosen,
+    narrows,
+    pins,
+    severities,
+    text,
+    time,
+    time_bounds,
+)
+from aggregator.graph.scalars import OPEN_STATUSES, FindingCategory, FindingStatus, ReportState
 from aggregator.graph.statement import Row, Statement, where
 from aggregator.graph.tables import SUBJECT
 
@@ -92,6 +101,85 @@ class FindingQuestion:
         """Whether findings of live and absent reports are asked for."""
         return "state" not in self.names
 
+    @property
+    def few(self) -> bool:
+        """Whether the filter names what few findings have."""
+        return self.pinned("rule") or self.pinned("package") or self._few_contents
+
+    @property
+    def by_contents(self) -> bool:
+        """Whether the filter tests images, or names subjects or a namespace of a cluster."""
+        return self._few_contents or self.narrowing("image") is not None
+
+    @property
+    def _few_contents(self) -> bool:
+        return (
+            self.pinned("image")
+            or self.pinned("subject", "name")
+            or (self.pinned("cluster", "name") and self.pinned("namespace"))
+        )
+
+    @property
+    def lately(self) -> bool:
+        """Whether what a walk over the latest transitions soon finds is asked for."""
+        return not self.combined and self.names <= {"firstSeenAt", "cluster"} and self.open
+
+    @property
+    def by_pattern(self) -> bool:
+        """Whether texts are tested by which few findings may be left."""
+        return any(self.narrowing(name) is not None for name in ("image", "rule", "package"))
+
+    def narrowing(self, name: str) -> dict[str, Tree] | None:
+        """Return the test of a text by which few may be left: all but `not` do."""
+        found = [value for each, value in self.together() if each == name and narrows(value)]
+        found.sort(key=pins, reverse=True)
+        return found[0] if found else None
+
+    @property
+    def since(self) -> bool:
+        """Whether only what is open since some time is asked for."""
+        times = [value for name, value in self.together() if name == "firstSeenAt"]
+        late = any(
+            value.get("since") is not None or value.get("last") is not None for value in times
+        )
+        return late and self.open and self.default_states
+
+    def bounds(self, compilation: Compilation) -> list[str]:
+        """Return the times since when what is asked for is open."""
+        return [
+            bound
+            for name, value in self.together()
+            if name == "firstSeenAt"
+            for bound in time_bounds(compilation, value)[0]
+        ]
+
+    @property
+    def open(self) -> bool:
+        """Whether only what needs attention is asked for."""
+        return self.outcomes == [OPEN_STATUSES]
+
+    @property
+    def categories(self) -> list[FindingCategory] | None:
+        """The categories asked for; None for all."""
+        return chosen(dict(self.together()).get("category"))
+
+    @property
+    def outcomes(self) -> list[tuple[FindingStatus, ...]]:
+        """The statuses asked for: those that need attention, and those that do not."""
+        asked = chosen(dict(self.together()).get("status")) or []
+        if not asked and "status" in self.names:
+            asked = [*FindingStatus]  # `or` and `not` say which
+        closed = tuple(each for each in asked if each not in OPEN_STATUSES)
+        if not closed:
+            return [OPEN_STATUSES]
+        open_ = tuple(each for each in asked if each in OPEN_STATUSES)
+        return [open_, closed] if open_ else [closed]
+
+    @property
+    def dense(self) -> bool:
+        """Whether only what an ordered walk finds soon is asked for."""
+        return not self.combined and self.names <= DENSE and self.current
+
     def together(self) -> Iterator[tuple[str, Tree]]:
         """Yield the inputs that must all hold."""
         yield from _together(self.tree)
@@ -141,6 +229,15 @@ class FindingQuestion:
             found += among(row.fill("{f.status}"), list(OPEN_STATUSES), "finding_status")
         return found
 
+    def limits(self, compilation: Compilation, row: Row) -> list[str]:
+        """Return what the filter says of the cluster and the namespace."""
+        return [
+            condition
+            for name, value in self.together()
+            if name in {"cluster", "namespace"}
+            for condition in _condition(compilation, row, name, value)
+        ]
+
 
 def on_table(table: str, row: Row, *, entry: str | None = None) -> Row:
     """Return a row where one rollup stands for the place, and for the entry unless given."""
@@ -183,15 +280,34 @@ def _condition(compilation: Compilation, row: Row, name: str, value: Tree) -> li
 
 
 def _rule(compilation: Compilation, row: Row, tree: Tree) -> list[str]:
-    if pins(tree):
+    if narrows(tree):
         rules = " AND ".join(text(compilation, "o.key", tree))
         return [row.fill("{f.rule_id}") + f" = ANY(ARRAY(SELECT o.id FROM rule o WHERE {rules}))"]
     key = row.fill("(SELECT o.key FROM rule o WHERE o.id = {f.rule_id})")
     return text(compilation, key, tree)
 
 
+# The distinct packages of all findings, from one to the next in the index.
+_PACKAGES = (
+    "WITH RECURSIVE o AS ((SELECT x.package FROM finding x WHERE x.package IS NOT NULL"
+    " ORDER BY x.package LIMIT 1) UNION ALL SELECT (SELECT x.package FROM finding x"
+    " WHERE x.package > o.package ORDER BY x.package LIMIT 1) FROM o WHERE o.package IS NOT NULL)"
+    " SELECT o.package FROM o"
+)
+
+
+def packages(compilation: Compilation, tree: dict[str, Tree]) -> str:
+    """Return the array of the packages that a StringFilter names, or else of those that pass it."""
+    bind = compilation.statement.bind
+    if isinstance(tree.get("eq"), Given):
+        return f"ARRAY[{bind(tree['eq'].read, 'text')}]"
+    if isinstance(tree.get("in"), Given):
+        return bind(tree["in"].read, "text[]")
+    return f"ARRAY({_PACKAGES}{where(text(compilation, 'o.package', tree))})"
+
+
 def _image(compilation: Compilation, row: Row, tree: Tree) -> list[str]:
-    if pins(tree):
+    if narrows(tree):
         images = " AND ".join(text(compilation, "o.name", tree))
         return [
             row.fill("{pc.image_id}") + f" = ANY(ARRAY(SELECT o.id FROM image o WHERE {images}))"
@@ -253,7 +369,7 @@ _LEAVES = {
     "package": lambda c, r, t: text(c, r.fill("{f.package}"), t),
     "fixable": _fixable,
     "scoreAtLeast": _score,
-    "firstSeenAt": lambda c, r, t: time(c, r.fill(FIRST_SEEN), t),
+    "firstSeenAt": lambda c, r, t: time(c, r.get("seen") or r.fill(FIRST_SEEN), t),
     "observedAt": lambda c, r, t: time(c, r.fill("{pc.observed_at}"), t),
     "state": _state,
 }

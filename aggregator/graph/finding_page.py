@@ -12,12 +12,11 @@ to clusters, severity_count tells which severities there are at all, so that the
 look for what nobody has. Other orders sort everything that matches, in small scopes only.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aggregator.graph import cursors
-from aggregator.graph.arguments import Tree
+from aggregator.graph import cursors, finding_recent
 from aggregator.graph.compiler import Compilation
-from aggregator.graph.filters import chosen, pins, text
 from aggregator.graph.finding_filter import (
     DENSE,
     FIRST_SEEN,
@@ -27,23 +26,30 @@ from aggregator.graph.finding_filter import (
     FindingQuestion,
     on_table,
 )
+from aggregator.graph.finding_pins import by_outcome, categories, few, few_values
+from aggregator.graph.finding_reach import Pin, Reach
 from aggregator.graph.pages import Pager, Term, Terms, beyond, bound, connection, ordering
-from aggregator.graph.scalars import Direction, FindingCategory
+from aggregator.graph.scalars import Direction
 from aggregator.graph.selection import Selected
-from aggregator.graph.statement import CarriedRow, Row, literals, where
-from aggregator.graph.tables import FINDING, PLACE, USAGE, severity_counts
+from aggregator.graph.statement import CarriedRow, Cells, Row, where
+from aggregator.graph.tables import FINDING, NAMED_PLACE, PLACE, USAGE, severity_counts
 
 _PLACE_TERMS = (Term("{pc.cluster_id}", "int"), Term("{pc.placement_id}", "bigint"))
-_ENTRY_TERMS = (Term("{f.severity}", "severity"), Term("{f.id}", "bigint"))
-_KEY_TERMS = (Term("{f.id}", "bigint"), Term("{pc.placement_id}", "bigint"))
+_ENTRY = Term("{f.id}", "bigint")
+_KEY_TERMS = (_ENTRY, Term("{pc.placement_id}", "bigint"))
 ORDERS = {
-    "SEVERITY": (*_ENTRY_TERMS, *_PLACE_TERMS),
+    "SEVERITY": (Term("{f.severity}", "severity"), _ENTRY, *_PLACE_TERMS),
+    "SCORE": (Term("coalesce({f.score}, '-infinity'::real)", "real"), _ENTRY, *_PLACE_TERMS),
     "RULE": (Term("(SELECT o.key FROM rule o WHERE o.id = {f.rule_id})", "text"), *_KEY_TERMS),
     "FIRST_SEEN": (Term(FIRST_SEEN, "timestamptz"), *_KEY_TERMS),
-    "SCORE": (Term("coalesce({f.score}, '-infinity')", "real"), *_KEY_TERMS),
 }
+NEWEST = "FIRST_SEEN DESC"
+WALKED = ("SEVERITY", "SCORE")  # orders of entries that an index has
 DEFAULT = ("SEVERITY", Direction.DESC)
-BROAD = "filter by rule, image, package (eq or in), subject.name, or by cluster and namespace"
+BROAD = (
+    "filter by rule, image, package (eq, in, or few by contains or startsWith), subject.name, firstSeenAt"
+    " of late, or by cluster and namespace"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +69,8 @@ class FindingPage:
         arguments = compilation.arguments(field)
         question = FindingQuestion(arguments.get("filter"))
         order, direction = ordering(arguments.get("orderBy"), DEFAULT)
-        narrow = self.few or pinned(question)
-        if order != "SEVERITY" and not narrow:
-            self._guard(compilation, row, field, question, f"Ordering by {order} is")
-        elif not narrow and (
-            question.combined or not question.names <= DENSE or not question.current
-        ):
-            names = sorted(question.names - DENSE) or ["or", "not"]
-            self._guard(compilation, row, field, question, f"Filtering by {', '.join(names)} is")
+        if not row:  # below another object the rows are bounded by its page
+            self._guard(compilation, field, question, f"{order} {direction.name}")
 
         def make(after: cursors.After | None) -> Pager:
             return _FindingPager(
@@ -88,36 +88,43 @@ class FindingPage:
         )
 
     def _guard(
-        self,
-        compilation: Compilation,
-        row: Row,
-        field: Selected,
-        question: FindingQuestion,
-        what: str,
+        self, compilation: Compilation, field: Selected, question: FindingQuestion, order: str
     ) -> None:
-        if row:  # below another object: the rows that it brings are bounded by its page
+        """Refuse what would look at every finding in scope, where there are many."""
+        if self.few or question.few or _served(compilation, question, order):
             return
 
         def counted(counts: Row) -> list[str]:
             return question.counted(compilation, on_table("sc", counts))
 
+        names = sorted(question.names - DENSE) or ["or", "not"]
+        what = f"Filtering by {', '.join(names)}"
+        if question.dense:
+            what = f"Ordering by {order.replace(' ', ', ')}"
         compilation.refuse_unless_small(
-            f"{what} too broad for a fleet of this size: {BROAD}.",
+            f"{what} is too broad for a fleet of this size: {BROAD}.",
             field.path,
             within=counted,
             namespaces="namespace" in question.names,
+            unless=_unless(compilation, question, order),
         )
 
 
-def pinned(question: FindingQuestion) -> bool:
-    """Tell whether a filter names what few findings have."""
-    return (
-        question.pinned("rule")
-        or question.pinned("package")
-        or question.pinned("image")
-        or question.pinned("subject", "name")
-        or (question.pinned("cluster", "name") and question.pinned("namespace"))
-    )
+def _served(compilation: Compilation, question: FindingQuestion, order: str) -> bool:
+    """Tell whether an index has the order, and whether the walk soon finds what is asked for."""
+    if order == NEWEST:
+        return question.lately and not compilation.statement.scoped_namespaces
+    name, _ = order.split()
+    return name in WALKED and question.dense and (name == "SEVERITY" or question.open)
+
+
+def _unless(compilation: Compilation, question: FindingQuestion, order: str) -> list[str]:
+    """Return the condition under which few findings are looked at all the same."""
+    if order.split(maxsplit=1)[0] in WALKED and question.by_pattern and not question.combined:
+        return few_values(compilation, question)
+    if question.since and not question.by_pattern:
+        return finding_recent.few_since(compilation, question)
+    return []
 
 
 class _FindingPager:
@@ -145,25 +152,58 @@ class _FindingPager:
         self._direction = direction
         self._after = after
         self.terms = ORDERS[order]
+        self._reach = Reach(compilation, question, tie.counts, up)
 
     # ------------------------------------------------------------ the rows
 
     def page(self, row: CarriedRow, limit: str) -> str:
         """Return the query for the rows of the page."""
-        if self._order != "SEVERITY":
-            return self._sorted(row, limit)
-        pin = self._pin()
-        if pin is None:
-            return self._walk(row, limit, [])
-        column, values = pin
-        alias = self._statement.alias("v")
+        source = self._source()
+        if source is not None:
+            return self._sorted(row, limit, *source)
+        ctes, pins = self._pins()
+        walks = [self._pinned(row, limit, pin) for pin in pins]
+        if not walks:
+            return self._walk(row, limit, Pin("", ()))
+        if len(walks) == 1:
+            return walks[0]
         found = self._statement.alias("w")
-        walk = self._walk(row, limit, [f"{{f}}.{column} = {alias}.{column}"], ordered=True)
-        terms = ", ".join(f"{found}.o{index} {way}" for index, way in enumerate(self._ways()))
+        union = " UNION ALL ".join(f"({walk})" for walk in walks)
         return (
-            f"SELECT {found}.* FROM ({values}) {alias} CROSS JOIN LATERAL ({walk}) {found}"
-            f" ORDER BY {terms} LIMIT {limit}"
+            f"{ctes}SELECT * FROM ({union}) {found} ORDER BY {self._ordered(found)} LIMIT {limit}"
         )
+
+    def _source(self) -> tuple[Row, str, list[str]] | None:
+        """Return what is sorted: a row, its FROM and conditions; None where a walk finds the page."""
+        question, tie = self._question, self._tie
+        order = f"{self._order} {self._direction.name}"
+        if order == NEWEST and question.lately and not (tie.few or tie.entry):
+            return finding_recent.feed(self._compilation, question, self._up)
+        if question.since and not (question.few or question.by_pattern or tie.few or tie.entry):
+            return finding_recent.since(self._compilation, question, self._up)
+        walked = self._order == "SEVERITY" or (
+            self._order == "SCORE"
+            and question.open
+            and bool(question.dense or question.few or question.by_pattern or tie.few or tie.entry)
+        )
+        if walked:
+            return None
+        inner = FINDING.row(self._statement, self._up)
+        return inner, inner.fill(FINDING.source), []
+
+    def _pinned(self, row: CarriedRow, limit: str, pin: Pin) -> str:
+        alias, found = self._statement.alias("v"), self._statement.alias("w")
+        conditions = tuple(each.replace("{v}", alias) for each in pin.conditions)
+        if pin.surely:
+            return self._walk(row, limit, Pin(f"({pin.values}) {alias}", conditions), ordered=True)
+        walk = self._walk(row, limit, Pin("", conditions), ordered=True)
+        return (
+            f"SELECT {found}.* FROM ({pin.values}) {alias} CROSS JOIN LATERAL ({walk}) {found}"
+            f" ORDER BY {self._ordered(found)} LIMIT {limit}"
+        )
+
+    def _ordered(self, alias: str) -> str:
+        return ", ".join(f"{alias}.o{index} {way}" for index, way in enumerate(self._ways()))
 
     def _ways(self) -> list[str]:
         return [self._direction.name, self._direction.name, "ASC", "ASC"]
@@ -177,17 +217,14 @@ class _FindingPager:
         found.place += FINDING.scope(self._statement, row)
         return found
 
-    def _walk(
-        self, row: CarriedRow, limit: str, pinned: list[str], *, ordered: bool = False
-    ) -> str:
+    def _walk(self, row: CarriedRow, limit: str, pin: Pin, *, ordered: bool = False) -> str:
         place = self._statement.row("pc", "p")
         near = CarriedRow(self._statement.alias("pl"), ("pc", "p"))
         entry = self._statement.row("f")
         inner = Row({**entry, **place, "up": self._up})
         outer = Row({**entry, **{stem: near[stem] for stem in ("pc", "p")}})
         conditions = self._conditions(inner)
-        conditions.entry += [inner.fill(each) for each in pinned]
-        conditions.entry += self._severities(inner)
+        conditions.entry += [each.replace("{f}", str(inner["f"])) for each in pin.conditions]
         if self._after:
             self._begin(inner, conditions, self._after)
         terms = [term.fill(self._compilation, outer) for term in self.terms]
@@ -195,17 +232,31 @@ class _FindingPager:
         if ordered:
             columns += [f"{term} AS o{index}" for index, term in enumerate(terms)]
         order = ", ".join(f"{term} {way}" for term, way in zip(terms, self._ways(), strict=True))
+        places = f"CROSS JOIN LATERAL ({self._places(inner, near, conditions, limit)}) {near['pc']}"
+        f, entries = inner["f"], f"finding {inner['f']}{where(conditions.entry)}"
+        if pin.values:
+            # Each entry has a place, so the first entries of all are enough.
+            ways = zip(terms[:2], self._ways(), strict=False)
+            first = f"ORDER BY {', '.join(f'{term} {way}' for term, way in ways)} LIMIT {limit} + 1"
+            each = f"SELECT {f}.* FROM {entries} {first}"
+            entries = (
+                f"(SELECT {f}.* FROM {pin.values} CROSS JOIN LATERAL ({each}) {f} {first}) {f}"
+            )
+            return f"SELECT {', '.join(columns)} FROM {entries} {places} ORDER BY {order} LIMIT {limit}"
         return (
-            f"SELECT {', '.join(columns)} FROM finding {inner['f']}"
-            f" CROSS JOIN LATERAL ({self._places(inner, near, conditions, limit)}) {near['pc']}"
-            f"{where(conditions.entry)} ORDER BY {order} LIMIT {limit}"
+            f"SELECT {', '.join(columns)} FROM finding {f} {places}{where(conditions.entry)}"
+            f" ORDER BY {order} LIMIT {limit}"
         )
 
     def _places(self, inner: Row, near: CarriedRow, conditions: Conditions, limit: str) -> str:
-        columns = ", ".join(near.columns(inner))
+        columns = ", ".join(near.columns(inner)) or "1"
         found = [inner.fill("{pc.content_id} = {f.content_id}"), *conditions.place]
         needed = f"{inner['p']}." in f"{columns} {found}"
         source = PLACE.source if needed else "placement_content {pc}"
+        if self._reach.by_namespace:
+            inner = Row({**inner, **self._statement.row("u")})
+            source = NAMED_PLACE.source
+            found += self._reach.uses(inner, "{f.content_id}")
         return (
             f"SELECT {columns} FROM {inner.fill(source)}{where(found)}"
             f" ORDER BY {inner.fill('{pc.cluster_id}, {pc.placement_id}')} LIMIT {limit}"
@@ -214,12 +265,15 @@ class _FindingPager:
     def _begin(self, row: Row, conditions: Conditions, after: cursors.After) -> None:
         # The walk begins at the cursor's entry; of that entry alone, places up to the cursor's
         # are skipped. Both are index conditions.
-        severity, entry, cluster, placement = (
-            bound(self._compilation, term, after, index) for index, term in enumerate(self.terms)
+        value, entry, cluster, placement = (
+            bound(self._compilation, term, after, index, steers=False)
+            for index, term in enumerate(self.terms)
         )
         sign = "<=" if self._direction is Direction.DESC else ">="
         conditions.entry.append(
-            row.fill(f"({{f.severity}}, {{f.id}}) {sign} ({severity}, {entry})")
+            row.fill(
+                f"({self.terms[0].fill(self._compilation, row)}, {{f.id}}) {sign} ({value}, {entry})"
+            )
         )
         conditions.place.append(
             row.fill("({pc.cluster_id}, {pc.placement_id}) > ")
@@ -229,93 +283,64 @@ class _FindingPager:
             )
         )
 
-    def _sorted(self, row: CarriedRow, limit: str) -> str:
-        inner = FINDING.row(self._statement, self._up)
+    def _sorted(
+        self, row: CarriedRow, limit: str, inner: Row, source: str, found: Sequence[str]
+    ) -> str:
         terms = [term.fill(self._compilation, inner) for term in self.terms]
-        conditions = self._conditions(inner).every
+        if self._order == "FIRST_SEEN":
+            terms[0] = inner.get("seen") or terms[0]
+        conditions = [*found, *self._conditions(inner).every]
         if self._after:
-            conditions.append(
-                beyond(self._compilation, terms, self.terms, self._after, self._direction)
-            )
+            conditions.append(self._beyond(terms, self._after))
         columns = row.columns(Row({**inner, "t": Terms(terms)})) or ["1"]
-        order = ", ".join(f"{term} {self._direction.name}" for term in terms)
-        return (
-            f"SELECT {', '.join(columns)} FROM {inner.fill(FINDING.source)}{where(conditions)}"
-            f" ORDER BY {order} LIMIT {limit}"
-        )
+        ways = self._ways() if self._order in WALKED else [self._direction.name] * len(terms)
+        order = ", ".join(f"{term} {way}" for term, way in zip(terms, ways, strict=True))
+        return f"SELECT {', '.join(columns)} FROM {source}{where(conditions)} ORDER BY {order} LIMIT {limit}"
+
+    def _beyond(self, terms: list[str], after: cursors.After) -> str:
+        if self._order not in WALKED:
+            return beyond(self._compilation, terms, self.terms, after, self._direction)
+        # Entries one way, their places the other.
+        bounds = [
+            bound(self._compilation, term, after, index, steers=False)
+            for index, term in enumerate(self.terms)
+        ]
+        sign = "<" if self._direction is Direction.DESC else ">"
+        entry, at = f"({terms[0]}, {terms[1]})", f"({bounds[0]}, {bounds[1]})"
+        place, place_at = f"({terms[2]}, {terms[3]})", f"({bounds[2]}, {bounds[3]})"
+        return f"({entry} {sign} {at} OR ({entry} = {at} AND {place} > {place_at}))"
 
     # ------------------------------------------------------------ what narrows the walk
 
-    def _pin(self) -> tuple[str, str] | None:
-        """Return the column that the walk is pinned by and the query for its values."""
+    def _pins(self) -> tuple[str, list[Pin]]:
+        """Return what the walk is pinned by; where by several, the first rows of all are the page."""
         question = self._question
-        given = {
-            name: value
-            for name, value in question.together()
-            if name not in {"rule", "package"} or pins(value)
-        }
-        if self._tie.entry:
-            return None  # the row around gives one value
-        if question.pinned("rule"):
-            return self._rules(given["rule"])
-        if self._tie.few or question.pinned("image") or question.pinned("subject", "name"):
-            return self._contents()
-        if question.pinned("package"):
-            return self._packages(given["package"])
-        if question.pinned("cluster", "name") and question.pinned("namespace"):
-            return self._contents()
-        return self._categories(chosen(given.get("category")))
+        if self._tie.entry or not question.current:
+            return "", []  # the row around gives one value
+        contents = self._contents if self._tie.few or question.by_contents else None
+        pin = few(self._compilation, question, contents)
+        if pin is not None:
+            return "", [pin]
+        if self._order != "SEVERITY":  # its index knows no categories
+            return self._reach.contents(self._placed) if question.dense else ("", [])
+        ctes, pins = "", categories(self._statement, question.categories)
+        if self._reach.limited and question.current:
+            ctes, pins = self._reach.pins(self._placed if question.dense else None)
+        return ctes, by_outcome(self._statement, question, pins)
 
-    def _rules(self, tree: Tree) -> tuple[str, str]:
-        alias = self._statement.alias("r")
-        found = text(self._compilation, f"{alias}.key", tree)
-        return "rule_id", f"SELECT {alias}.id AS rule_id FROM rule {alias}{where(found)}"
+    def _placed(self, content: Cells) -> str:
+        """Return the condition that a content has a place that is asked about."""
+        inner = Row({**self._statement.row("f", "pc", "p"), "up": self._up})
+        conditions = Conditions(place=self._conditions(inner).place)
+        near = CarriedRow(self._statement.alias("pl"), ("pc", "p"))
+        places = self._places(Row({**inner, "f": content}), near, conditions, "1")
+        return f"(SELECT true FROM ({places}) {near['pc']})"  # a scalar: looked up for each
 
-    def _packages(self, tree: Tree) -> tuple[str, str]:
-        alias = self._statement.alias("n")
-        eq = tree.get("eq")
-        if eq is not None:
-            return "package", f"SELECT {self._statement.bind(eq.read, 'text')} AS package"
-        values = self._statement.bind(tree["in"].read, "text[]")
-        return "package", f"SELECT DISTINCT {alias} AS package FROM unnest({values}) {alias}"
-
-    def _categories(self, members: list[FindingCategory] | None) -> tuple[str, str] | None:
-        if members is None or len(members) <= 1:
-            return None  # one category is an index condition
-        alias = self._statement.alias("n")
-        every = literals(members, "finding_category")
-        return "category", f"SELECT {alias} AS category FROM unnest(ARRAY[{every}]) {alias}"
-
-    def _contents(self) -> tuple[str, str]:
+    def _contents(self) -> str:
         inner = Row({**self._statement.row("f", "pc", "p"), "up": self._up})
         place = self._conditions(inner).place
         alone = [each for each in place if f"{inner['f']}." not in each]
-        return "content_id", (
-            f"SELECT DISTINCT {inner['pc'].content_id} FROM {inner.fill(PLACE.source)}{where(alone)}"
-        )
-
-    def _severities(self, row: Row) -> list[str]:
-        question = self._question
-        places = {"cluster", "namespace", "source"} & question.names
-        limited = self._tie.counts or self._statement.scoped or places
-        if not limited or not question.current or pinned(question) or self._tie.few:
-            return []
-        table = severity_counts(self._statement, namespaces="namespace" in question.names)
-        counts = table.row(self._statement, self._up)
-        alias = self._statement.alias("l")
-        found = [
-            f"{counts['sc'].severity} = {alias}",
-            *question.counted(self._compilation, on_table("sc", counts)),
-            *table.scope(self._statement, counts),
-        ]
-        if self._tie.counts:
-            found.append(counts.fill(self._tie.counts))
-        return [
-            (
-                f"{row['f'].severity} = ANY(ARRAY(SELECT {alias} FROM unnest(enum_range(NULL::severity))"
-                f" {alias} WHERE EXISTS (SELECT FROM {counts.fill(table.source)}{where(found)})))"
-            )
-        ]
+        return f"SELECT DISTINCT {inner['pc'].content_id} FROM {inner.fill(PLACE.source)}{where(alone)}"
 
     # ------------------------------------------------------------ how many
 

@@ -27,7 +27,7 @@ from aggregator.graph.finding_filter import (
     FindingQuestion,
     on_table,
 )
-from aggregator.graph.finding_page import BROAD, pinned
+from aggregator.graph.finding_page import BROAD
 from aggregator.graph.limits import EXACT_SUBJECTS_REPORTS, MAX_DIMENSIONS
 from aggregator.graph.mapping import Column, Computed, Mapping, One, column, lazy, mapped
 from aggregator.graph.pages import (
@@ -240,7 +240,7 @@ def groups(compilation: Compilation, row: Row, field: Selected) -> str:
         label = compilation.statement.bind(key.read, "text")
     order = arguments.get("orderBy")
     chosen: GroupOrder = order.value if isinstance(order, Given) else GroupOrder.COUNT_DESC
-    if source(question, [each.name for each in by]) != "counts" and not pinned(question):
+    if source(question, [each.name for each in by]) != "counts" and not question.few:
         compilation.refuse_unless_small(
             "These groups look at every finding in scope, too many in a fleet of this size: group"
             f" by {', '.join(sorted(ON_COUNT_DIMENSIONS))}, or {BROAD}.",

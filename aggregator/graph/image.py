@@ -17,7 +17,7 @@ from aggregator.graph.scalars import Direction, Long
 from aggregator.graph.selection import Selected
 from aggregator.graph.severities import OPEN, SeverityCounts, counts
 from aggregator.graph.statement import Row, where
-from aggregator.graph.tables import IMAGE, IMAGE_USAGE, PLACE
+from aggregator.graph.tables import IMAGE, IMAGE_USAGE, places
 
 
 @strawberry.input(description="Which images. All that is given must hold.")
@@ -68,39 +68,48 @@ _RUNNING = "{iu.pods} > 0"
 _SCANNED = "{iu.reports} > 0"
 
 
-def _places(compilation: Compilation, row: Row, *more: str) -> tuple[Row, list[str]]:
-    inner = Row({**PLACE.row(compilation.statement, row), **compilation.statement.row("cc", "ct")})
-    return inner, [
+def _places(compilation: Compilation, row: Row) -> tuple[Row, str]:
+    """Return where live and absent reports are about an image: the row, and FROM and WHERE."""
+    table = places(compilation.statement)
+    inner = table.row(compilation.statement, row)
+    found = [
         inner.fill("{pc.image_id} = {up[i].id} AND {pc.live} + {pc.absent} > 0"),
-        *(inner.fill(each) for each in more),
-        *PLACE.scope(compilation.statement, inner),
+        *table.scope(compilation.statement, inner),
     ]
+    return inner, f" FROM {inner.fill(table.source)}{where(found)}"
 
 
-_COUNTED = PLACE.source + " JOIN content_count {cc} ON {cc.content_id} = {pc.content_id}"
-_OPEN = f"{{cc.status}} IN ({OPEN})"
+def _counted(compilation: Compilation, row: Row, *more: str) -> tuple[str, str]:
+    # By content first: an image at thousands of places has few contents.
+    inner, tail = _places(compilation, row)
+    statement = compilation.statement
+    at, alias, counted = statement.alias("at"), statement.alias("n"), statement.row("cc")
+    found = [f"{{cc.content_id}} = {at}.content_id AND {{cc.status}} IN ({OPEN})", *more]
+    return alias, (
+        f" FROM (SELECT {inner['pc'].content_id}, count(*) AS places{tail} GROUP BY 1) {at}"
+        f" CROSS JOIN LATERAL (SELECT {counted['cc'].severity},"
+        f" {counted['cc'].findings} * {at}.places AS findings"
+        f" FROM content_count {counted['cc']}{where(counted.fill(each) for each in found)}) {alias}"
+    )
 
 
 def _severities(compilation: Compilation, row: Row, field: Selected) -> str:
-    inner, found = _places(compilation, row, _OPEN)
-    return counts(
-        compilation, field, str(inner["cc"]), f" FROM {inner.fill(_COUNTED)}{where(found)}"
-    )
+    return counts(compilation, field, *_counted(compilation, row))
 
 
 def _critical(compilation: Compilation, row: Row) -> str:
-    inner, found = _places(compilation, row, _OPEN, "{cc.severity} = 'CRITICAL'")
-    return (
-        f"(SELECT coalesce(sum({inner['cc'].findings}), 0)::bigint"
-        f" FROM {inner.fill(_COUNTED)}{where(found)})"
-    )
+    alias, tail = _counted(compilation, row, "{cc.severity} = 'CRITICAL'")
+    return f"(SELECT coalesce(sum({alias}.findings), 0)::bigint{tail})"
 
 
 def _os(compilation: Compilation, row: Row, field: Selected) -> str:
     del field
-    inner, found = _places(compilation, row, "{ct.os} IS NOT NULL")
-    source = inner.fill(PLACE.source + " JOIN content {ct} ON {ct.id} = {pc.content_id}")
-    return f"(SELECT {inner['ct'].os} FROM {source}{where(found)} ORDER BY {inner['ct'].id} DESC LIMIT 1)"
+    inner, tail = _places(compilation, row)
+    content = compilation.statement.alias("ct")
+    return (
+        f"(SELECT {content}.os FROM content {content} WHERE {content}.os IS NOT NULL"
+        f" AND {content}.id IN (SELECT {inner['pc'].content_id}{tail}) ORDER BY {content}.id DESC LIMIT 1)"
+    )
 
 
 def conditions(compilation: Compilation, row: Row, tree: dict[str, Tree]) -> list[str]:
@@ -197,12 +206,13 @@ def _of_cluster(compilation: Compilation, row: Row) -> list[str]:
 def _among_places(joined: str, tie: str) -> Page:
     def link(compilation: Compilation, row: Row) -> list[str]:
         statement = compilation.statement
-        inner = Row({**PLACE.row(statement, row["up"]), **statement.row("f", "cp")})
+        table = places(statement)
+        inner = Row({**table.row(statement, row["up"]), **statement.row("f", "cp")})
         found = [
             inner.fill(f"{tie} AND {{pc.live}} + {{pc.absent}} > 0"),
-            *PLACE.scope(statement, inner),
+            *table.scope(statement, inner),
         ]
-        source = inner.fill(f"{PLACE.source} JOIN {joined}")
+        source = inner.fill(f"{table.source} JOIN {joined}")
         return [
             row.fill("{i.id}") + f" IN (SELECT {inner['pc'].image_id} FROM {source}{where(found)})"
         ]

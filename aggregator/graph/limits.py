@@ -26,6 +26,11 @@ SMALL_SCOPE_EVENTS = (
     200_000  # runtime events in scope up to which questions outside the fast set run
 )
 WALKED_CLUSTERS = 64  # clusters of a filter or scope up to which each is looked into by itself
+WALKED_CONTENTS = 400  # contents within a scope or filter up to which each is looked into by itself
+PINNED_VALUES = (
+    200  # rules, packages or images that pass a test, up to which each is walked by itself
+)
+RECENT_OPENED = 20_000  # findings opened since a time, up to which each is looked at
 EXACT_SUBJECTS_REPORTS = 20_000  # reports in scope up to which FindingGroup.subjects is exact
 MAX_CONTENT_BYTES = 64 << 20  # of Report.content in one answer, after decompression
 

@@ -11,7 +11,7 @@ from aggregator.graph.pages import AFTER, FIRST, Connection, Listing, Page, Term
 from aggregator.graph.scalars import Direction, Long
 from aggregator.graph.selection import Selected
 from aggregator.graph.statement import Row, where
-from aggregator.graph.tables import PACKAGE, PLACE, USAGE
+from aggregator.graph.tables import PACKAGE, USAGE, places
 
 
 @strawberry.input(description="Which packages. All that is given must hold.")
@@ -43,13 +43,14 @@ def _clusters(compilation: Compilation, row: Row, field: Selected) -> str:
 def _images(compilation: Compilation, row: Row, field: Selected) -> str:
     del field
     statement = compilation.statement
-    inner = Row({**PLACE.row(statement, row), **statement.row("cp")})
+    table = places(statement)
+    inner = Row({**table.row(statement, row), **statement.row("cp")})
     found = [
         inner.fill("{cp.package_id} = {up[pk].id} AND {pc.live} + {pc.absent} > 0"),
-        *PLACE.scope(statement, inner),
+        *table.scope(statement, inner),
     ]
     source = inner.fill(
-        PLACE.source + " JOIN content_package {cp} ON {cp.content_id} = {pc.content_id}"
+        table.source + " JOIN content_package {cp} ON {cp.content_id} = {pc.content_id}"
     )
     return f"(SELECT count(DISTINCT {inner['pc'].image_id}) FROM {source}{where(found)})"
 
@@ -108,13 +109,14 @@ class PackageConnection(Connection[Package]):
 
 def _of_image(compilation: Compilation, row: Row) -> list[str]:
     statement = compilation.statement
-    inner = Row({**PLACE.row(statement, row["up"]), **statement.row("cp")})
+    table = places(statement)
+    inner = Row({**table.row(statement, row["up"]), **statement.row("cp")})
     found = [
         inner.fill("{pc.image_id} = {up[i].id} AND {pc.live} + {pc.absent} > 0"),
-        *PLACE.scope(statement, inner),
+        *table.scope(statement, inner),
     ]
     source = inner.fill(
-        PLACE.source + " JOIN content_package {cp} ON {cp.content_id} = {pc.content_id}"
+        table.source + " JOIN content_package {cp} ON {cp.content_id} = {pc.content_id}"
     )
     return [
         row.fill("{pk.id}") + f" IN (SELECT {inner['cp'].package_id} FROM {source}{where(found)})"

@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Any
 
 from aggregator.access.principal import Scope
+from aggregator.store.pool import KEEPS_PLAN
 
 
 @dataclass(slots=True)
@@ -52,15 +53,21 @@ class Statement:
         self.scoped_namespaces = scoped_namespaces
         self.few_clusters = few_clusters  # so that each can be looked into by itself
         self._numbers: dict[Any, int] = {}
+        self._steering: set[int] = set()
         self._aliases: Counter[str] = Counter()
 
-    def bind(self, read: Read, type_: str, *, key: object = None) -> str:
-        """Return a parameter of `type_`; reads with the same `key` share one."""
+    def bind(self, read: Read, type_: str, *, key: object = None, steers: bool = True) -> str:
+        """Return a parameter of `type_`; reads with the same `key` share one.
+
+        `steers`: whether the best plan may depend on the value.
+        """
         identity = (key if key is not None else read, type_)
         number = self._numbers.get(identity)
         if number is None:
             self.reads.append(read)
             number = self._numbers[identity] = len(self.reads)
+        if steers:
+            self._steering.add(number)
         return f"${number}::{type_}"
 
     def alias(self, stem: str) -> str:
@@ -86,6 +93,8 @@ class Statement:
         used = dict.fromkeys(int(number) for number in re.findall(r"\$(\d+)::", sql))
         numbers = {old: new for new, old in enumerate(used, 1)}
         renumbered = re.sub(r"\$(\d+)::", lambda match: f"${numbers[int(match[1])]}::", sql)
+        if used and self._steering.isdisjoint(used):  # cursors alone: one plan serves them all
+            renumbered = f"{KEEPS_PLAN} {renumbered}"
         return renumbered, tuple(self.reads[old - 1] for old in used)
 
     @property

@@ -105,6 +105,23 @@ PLACE = Table(
     "{pc.cluster_id}",
     "{p.namespace}",
 )
+# By way of what is used in which namespaces of which clusters, as most places are in others.
+NAMED_PLACE = Table(
+    ("u", "pc", "p"),
+    "usage {u} JOIN placement_content {pc} ON {pc.content_id} = {u.content_id}"
+    " AND {pc.cluster_id} = {u.cluster_id}"
+    " JOIN placement {p} ON {p.id} = {pc.placement_id} AND {p.namespace} = {u.namespace}",
+    "{pc.cluster_id}",
+    "{p.namespace}",
+)
+_PLACE_ALONE = Table(("pc",), "placement_content {pc}", "{pc.cluster_id}")
+
+
+def places(statement: Statement) -> Table:
+    """Return what holds contents at placements, without the placements where no scope needs them."""
+    return PLACE if statement.scoped_namespaces else _PLACE_ALONE
+
+
 FINDING = Table(
     ("f", "pc", "p"),
     "finding {f} JOIN placement_content {pc} ON {pc.content_id} = {f.content_id}"
@@ -112,6 +129,7 @@ FINDING = Table(
     "{pc.cluster_id}",
     "{p.namespace}",
 )
+TRANSITION = Table(("tr",), "transition {tr}", "{tr.cluster_id}")
 RUNTIME_EVENT = Table(("e",), "runtime_event {e}", "{e.cluster_id}", "{e.namespace}")
 EVENT_HOUR = Table(("e",), "runtime_event_hour {e}", "{e.cluster_id}", "{e.namespace}")
 FLEET_HOUR = Table(("e",), "runtime_event_fleet_hour {e}")  # of all clusters: for whom sees all

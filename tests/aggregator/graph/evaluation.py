@@ -5,6 +5,7 @@ type's name and a row; what a field gives stands in one function a type.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -33,6 +34,7 @@ TABLES = [
     "failed_report",
 ]
 SEVERITIES = ["UNKNOWN", "INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
+OTHERWISE = {"since": "1900-01-01T00:00:00+00:00", "until": "2900-01-01T00:00:00+00:00"}
 OPEN = {"FAIL", "WARN", "ERROR"}
 COUNTERS = {"LIVE": "live", "ABSENT": "absent", "SUPERSEDED": "superseded"}
 
@@ -64,6 +66,11 @@ def passes(value: str | None, test: Row | None) -> bool:
         "startsWith": lambda given: value is not None and value.startswith(given),
     }
     return all(checks[name](given) for name, given in test.items() if given is not None)
+
+
+def within(time: datetime, given: Row) -> bool:
+    since, until = (datetime.fromisoformat(given.get(n) or OTHERWISE[n]) for n in OTHERWISE)
+    return since <= time < until
 
 
 def stamp(value: Any) -> Any:
@@ -161,22 +168,23 @@ class World:
         order = arguments.get("orderBy") or {"field": "SEVERITY"}
         down = order.get("direction", "DESC") == "DESC"
         sign = -1 if down else 1
-        if order["field"] == "SEVERITY":
+        keys: dict[str, Callable[[Row], Any]] = {
+            "SEVERITY": lambda r: SEVERITIES.index(r["f"]["severity"]),
+            "SCORE": lambda r: r["f"]["score"] if r["f"]["score"] is not None else -1e9,
+            "RULE": lambda r: self.by_id["rule"][r["f"]["rule_id"]]["key"],
+            "FIRST_SEEN": self.first_seen,
+        }
+        key = keys[order["field"]]
+        if order["field"] in {"SEVERITY", "SCORE"}:
             rows.sort(
                 key=lambda r: (
-                    sign * SEVERITIES.index(r["f"]["severity"]),
+                    sign * key(r),
                     sign * r["f"]["id"],
                     r["cluster_id"],
                     r["p"]["id"],
                 )
             )
         else:
-            keys: dict[str, Callable[[Row], Any]] = {
-                "RULE": lambda r: self.by_id["rule"][r["f"]["rule_id"]]["key"],
-                "FIRST_SEEN": self.first_seen,
-                "SCORE": lambda r: r["f"]["score"] if r["f"]["score"] is not None else -1e9,
-            }
-            key = keys[order["field"]]
             rows.sort(key=lambda r: (key(r), r["f"]["id"], r["p"]["id"]), reverse=down)
         return Page("Finding", rows, arguments)
 
@@ -224,6 +232,7 @@ class World:
                 and passes(subject["kind"], value.get("kind"))
             ),
             "cluster": lambda: passes(cluster["name"], value.get("name")),
+            "firstSeenAt": lambda: within(self.first_seen(row), value),
         }
         return bool(tests[name]()) if name in tests else passes(texts[name], value)
 

@@ -392,7 +392,7 @@ async def _load_history(connection: "asyncpg.Connection[asyncpg.Record]") -> Non
         "  ARRAY(SELECT DISTINCT c.keyset_id FROM placement_content pc"
         "        JOIN content c ON c.id = pc.content_id"
         "        WHERE pc.placement_id = p.id AND pc.live + pc.absent > 0 ORDER BY 1)"
-        " FROM placement p WHERE p.category IS NOT NULL AND p.id <> 3",
+        " FROM placement p WHERE p.category IS NOT NULL",
         START,
     )
     new = [*CONTENTS].index("nginx-new") + 1

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -12,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aggregator.access.principal import Scope
-from aggregator.graph import compiler, documents, selection
+from aggregator.graph import compiler, documents, finding_reach, limits, selection
+from tests.aggregator.graph import fleet
 from tests.aggregator.graph.conftest import Graph, viewer
 from tests.aggregator.graph.evaluation import CAMEL, SEVERITIES, Row, Selection, World, rows_of
 
@@ -48,6 +50,7 @@ def few(draw: st.DrawFn, options: dict[str, Any], most: int) -> Row:
 
 LISTED = st.lists(TEXTS, max_size=3)
 STRINGS = few({"eq": TEXTS, "in": LISTED, "not": TEXTS, "contains": TEXTS, "startsWith": TEXTS}, 2)
+TIMES = st.integers(-1, 60).map(lambda day: (fleet.START + timedelta(days=day)).isoformat())
 STATUSES = st.lists(st.sampled_from(["FAIL", "WARN", "ERROR", "SKIP", "PASS"]), min_size=1)
 CATEGORIES = st.lists(st.sampled_from(["VULNERABILITY", "POLICY", "SECRET", "RBAC"]))
 LEAVES: dict[str, Any] = {
@@ -59,6 +62,7 @@ LEAVES: dict[str, Any] = {
     ),
     **dict.fromkeys(("source", "rule", "namespace", "container", "image", "package"), STRINGS),
     "subject": few({"name": STRINGS, "kind": STRINGS}, 2),
+    "firstSeenAt": few({"since": TIMES, "until": TIMES}, 2),
     "fixable": st.booleans(),
     "scoreAtLeast": st.sampled_from([0.0, 3.1, 7.5, 9.8, 9.9]),
     "state": st.lists(st.sampled_from(["LIVE", "ABSENT", "SUPERSEDED"]), min_size=1, unique=True),
@@ -279,6 +283,12 @@ class Tables(dict[str, list[Row]]):
         return "…"
 
 
+@pytest.fixture(params=[0, 2, limits.WALKED_CONTENTS], autouse=True)
+def _walked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no, some or all contents of the small fleet be walked by themselves."""
+    monkeypatch.setattr(finding_reach, "WALKED_CONTENTS", request.param)
+
+
 @pytest.fixture
 async def tables(fleet_dsn: str) -> AsyncIterator[Tables]:
     """Yield all rows of the small fleet."""
@@ -301,7 +311,7 @@ def slow(examples: int) -> settings:
     )
 
 
-@slow(40)
+@slow(20)
 @given(operation=operations(), scope=SCOPES)
 async def test_any_operation_gives_what_plain_python_gives(
     graph: Graph,
@@ -315,7 +325,7 @@ async def test_any_operation_gives_what_plain_python_gives(
     assert actual == World(tables, scope).answer(selection)
 
 
-@slow(40)
+@slow(20)
 @given(
     by=st.lists(st.sampled_from(sorted(CAMEL)), min_size=1, max_size=3, unique=True),
     filter_=FILTERS,
@@ -363,7 +373,7 @@ def str_of(row: Row) -> str:
     return json.dumps(row, sort_keys=True)
 
 
-@slow(40)
+@slow(20)
 @given(
     arguments=st.fixed_dictionaries({}, optional={"filter": FILTERS, "orderBy": ORDERS}),
     size=st.sampled_from([1, 2, 3, 5]),

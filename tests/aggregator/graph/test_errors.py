@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from aggregator.access.principal import Principal, Role
-from aggregator.graph import compiler, limits
+from aggregator.graph import compiler, finding_pins, finding_recent, limits
 from aggregator.graph.endpoint import GraphQL, GraphQLRequest
 from tests.aggregator.graph.conftest import ADMIN, KEY, Graph, viewer
 
@@ -132,8 +132,17 @@ async def test_a_question_outside_the_fast_set_is_refused_where_the_scope_is_lar
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compiler, "SMALL_SCOPE_FINDINGS", 3)
+    monkeypatch.setattr(finding_pins, "PINNED_VALUES", 1)
+    monkeypatch.setattr(finding_recent, "RECENT_OPENED", 1)
     for query in (
-        "{ findings(orderBy: {field: SCORE}) { nodes { id } } }",
+        "{ findings(orderBy: {field: RULE}) { nodes { id } } }",
+        '{ findings(orderBy: {field: SCORE}, filter: {container: {eq: "x"}}) { nodes { id } } }',
+        "{ findings(orderBy: {field: SCORE}, filter: {status: {in: [PASS, FAIL]}}) { nodes { id } } }",
+        '{ findings(filter: {rule: {contains: "CVE"}}) { nodes { id } } }',
+        '{ findings(filter: {package: {startsWith: ""}}) { nodes { id } } }',
+        '{ findings(filter: {firstSeenAt: {since: "2026-01-01T00:00:00Z"}}) { nodes { id } } }',
+        "{ findings(orderBy: {field: FIRST_SEEN, direction: ASC}) { nodes { id } } }",
+        "{ findings(orderBy: {field: FIRST_SEEN}, filter: {fixable: true}) { nodes { id } } }",
         '{ findings(filter: {container: {contains: "x"}}) { nodes { id } } }',
         "{ findings(filter: {or: [{fixable: true}, {fixable: false}]}) { nodes { id } } }",
         "{ findingGroups(by: [RULE]) { totalCount } }",
@@ -146,6 +155,11 @@ async def test_a_question_outside_the_fast_set_is_refused_where_the_scope_is_lar
         assert error["path"] == [query.split("(")[0].strip("{ ")]
     for query in (
         "{ findings { totalCount nodes { id } } }",
+        "{ findings(orderBy: {field: SCORE}) { nodes { id } } }",
+        "{ findings(orderBy: {field: FIRST_SEEN}) { nodes { id } } }",
+        '{ findings(filter: {rule: {contains: "CVE-2024-0001"}}) { nodes { id } } }',
+        '{ findings(filter: {package: {contains: "ssl"}}) { nodes { id } } }',
+        '{ findings(filter: {firstSeenAt: {since: "2026-02-20T00:00:00Z"}}) { nodes { id } } }',
         '{ findings(orderBy: {field: SCORE}, filter: {rule: {eq: "CVE-2024-0001"}}) { nodes { id } } }',
         '{ findings(orderBy: {field: SCORE}, filter: {cluster: {name: {eq: "empty"}}}) { nodes { id } } }',
         "{ findingGroups(by: [CLUSTER, SEVERITY]) { totalCount } }",

@@ -33,6 +33,7 @@ SCOPED = {
     "runtime_event": "e",
     "runtime_event_hour": "e",
     "event_gap": "g",
+    "transition": "tr",
 }
 
 

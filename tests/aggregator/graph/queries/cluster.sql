@@ -1,17 +1,43 @@
     SELECT convert_to((SELECT row_to_json(j1)
         FROM (SELECT (SELECT row_to_json(j2)
-              FROM (SELECT c1.name AS "name", (WITH page1 AS (SELECT f1.severity AS f_severity, f1.rule_id AS f_rule_id
-              FROM finding f1
-                CROSS JOIN LATERAL (SELECT pc1.cluster_id AS pc_cluster_id, pc1.placement_id AS pc_placement_id
-                FROM placement_content pc1
-                WHERE pc1.content_id = f1.content_id AND pc1.live + pc1.absent > 0 AND pc1.cluster_id = c1.id
-              ORDER BY pc1.cluster_id, pc1.placement_id LIMIT $1::int + 1) pl1
-                  WHERE f1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f1.severity = ANY(ARRAY(SELECT l1
-                  FROM unnest(enum_range(NULL::severity)) l1
-                    WHERE EXISTS (SELECT
+                FROM (SELECT c1.name AS "name", (WITH page1 AS (WITH near1 AS MATERIALIZED (SELECT u1.content_id
+                FROM usage u1
+              WHERE u1.cluster_id = c1.id LIMIT 400 + 1) SELECT *
+                  FROM ((SELECT f2.severity AS f_severity, f2.rule_id AS f_rule_id, f2.severity AS o0, f2.id AS o1, pl2.pc_cluster_id AS o2, pl2.pc_placement_id AS o3
+                    FROM (SELECT f2.*
+                      FROM (SELECT DISTINCT n1.content_id
+                      FROM near1 n1
+                        WHERE (SELECT count(*)
+                        FROM near1) <= 400 AND (SELECT true
+                          FROM (SELECT 1
+                          FROM placement_content pc1
+                          WHERE pc1.content_id = n1.content_id AND pc1.live + pc1.absent > 0 AND pc1.cluster_id = c1.id
+                    ORDER BY pc1.cluster_id, pc1.placement_id LIMIT 1) pl1)) v1
+                      CROSS JOIN LATERAL (SELECT f2.*
+                      FROM finding f2
+                      WHERE f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f2.content_id = v1.content_id
+                    ORDER BY f2.severity DESC, f2.id DESC LIMIT $1::int + 1 + 1) f2
+                  ORDER BY f2.severity DESC, f2.id DESC LIMIT $1::int + 1 + 1) f2
+                    CROSS JOIN LATERAL (SELECT pc2.cluster_id AS pc_cluster_id, pc2.placement_id AS pc_placement_id
+                    FROM placement_content pc2
+                    WHERE pc2.content_id = f2.content_id AND pc2.live + pc2.absent > 0 AND pc2.cluster_id = c1.id
+                  ORDER BY pc2.cluster_id, pc2.placement_id LIMIT $1::int + 1) pl2
+                  ORDER BY f2.severity DESC, f2.id DESC, pl2.pc_cluster_id ASC, pl2.pc_placement_id ASC LIMIT $1::int + 1) UNION ALL (SELECT w2.*
+                    FROM (SELECT sc2.category, array_agg(DISTINCT sc2.severity) AS severities
                     FROM cluster_severity_count sc2
-              WHERE sc2.severity = l1 AND sc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc2.cluster_id = c1.id)))
-            ORDER BY f1.severity DESC, f1.id DESC, pl1.pc_cluster_id ASC, pl1.pc_placement_id ASC LIMIT $1::int + 1) SELECT row_to_json(j3)
+                      WHERE sc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc2.cluster_id = c1.id AND sc2.findings > 0 AND NOT (SELECT count(*)
+                    FROM near1) <= 400
+                  GROUP BY 1) v2
+                    CROSS JOIN LATERAL (SELECT f3.severity AS f_severity, f3.rule_id AS f_rule_id, f3.severity AS o0, f3.id AS o1, pl3.pc_cluster_id AS o2, pl3.pc_placement_id AS o3
+                    FROM finding f3
+                      CROSS JOIN LATERAL (SELECT pc3.cluster_id AS pc_cluster_id, pc3.placement_id AS pc_placement_id
+                      FROM placement_content pc3
+                      WHERE pc3.content_id = f3.content_id AND pc3.live + pc3.absent > 0 AND pc3.cluster_id = c1.id
+                    ORDER BY pc3.cluster_id, pc3.placement_id LIMIT $1::int + 1) pl3
+                    WHERE f3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f3.category = v2.category AND f3.severity = ANY(v2.severities)
+                  ORDER BY f3.severity DESC, f3.id DESC, pl3.pc_cluster_id ASC, pl3.pc_placement_id ASC LIMIT $1::int + 1) w2
+              ORDER BY w2.o0 DESC, w2.o1 DESC, w2.o2 ASC, w2.o3 ASC LIMIT $1::int + 1)) w3
+            ORDER BY w3.o0 DESC, w3.o1 DESC, w3.o2 ASC, w3.o3 ASC LIMIT $1::int + 1) SELECT row_to_json(j3)
                 FROM (SELECT (SELECT coalesce(sum(sc1.findings), 0)::bigint
                 FROM cluster_severity_count sc1
                 WHERE sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc1.cluster_id = c1.id) AS "totalCount", (SELECT row_to_json(j4)

@@ -1,23 +1,15 @@
     SELECT convert_to((SELECT row_to_json(j1)
-          FROM (SELECT (WITH page1 AS (SELECT w1.*
-            FROM (SELECT DISTINCT pc2.content_id
+          FROM (SELECT (WITH page1 AS (SELECT f2.rule_id AS f_rule_id, pl1.pc_live AS pc_live, pl1.pc_absent AS pc_absent, pl1.pc_superseded AS pc_superseded, pl1.pc_cluster_id AS pc_cluster_id
+          FROM finding f2
+            CROSS JOIN LATERAL (SELECT pc2.cluster_id AS pc_cluster_id, pc2.placement_id AS pc_placement_id, pc2.live AS pc_live, pc2.absent AS pc_absent, pc2.superseded AS pc_superseded
             FROM placement_content pc2
             JOIN placement p2 ON p2.id = pc2.placement_id
-                WHERE p2.subject_id = ANY(ARRAY(SELECT s2.id
+                WHERE pc2.content_id = f2.content_id AND p2.subject_id = ANY(ARRAY(SELECT s2.id
                 FROM subject s2
-          WHERE s2.kind = $1::text AND s2.name = $2::text)) AND pc2.superseded > 0) v1
-            CROSS JOIN LATERAL (SELECT f3.rule_id AS f_rule_id, pl1.pc_live AS pc_live, pl1.pc_absent AS pc_absent, pl1.pc_superseded AS pc_superseded, pl1.pc_cluster_id AS pc_cluster_id, f3.severity AS o0, f3.id AS o1, pl1.pc_cluster_id AS o2, pl1.pc_placement_id AS o3
-            FROM finding f3
-              CROSS JOIN LATERAL (SELECT pc3.cluster_id AS pc_cluster_id, pc3.placement_id AS pc_placement_id, pc3.live AS pc_live, pc3.absent AS pc_absent, pc3.superseded AS pc_superseded
-              FROM placement_content pc3
-              JOIN placement p3 ON p3.id = pc3.placement_id
-                  WHERE pc3.content_id = f3.content_id AND p3.subject_id = ANY(ARRAY(SELECT s3.id
-                  FROM subject s3
-              WHERE s3.kind = $1::text AND s3.name = $2::text)) AND pc3.superseded > 0
-            ORDER BY pc3.cluster_id, pc3.placement_id LIMIT 50) pl1
-            WHERE f3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f3.content_id = v1.content_id
-          ORDER BY f3.severity DESC, f3.id DESC, pl1.pc_cluster_id ASC, pl1.pc_placement_id ASC LIMIT 50) w1
-        ORDER BY w1.o0 DESC, w1.o1 DESC, w1.o2 ASC, w1.o3 ASC LIMIT 50) SELECT row_to_json(j2)
+            WHERE s2.kind = $1::text AND s2.name = $2::text)) AND pc2.superseded > 0
+          ORDER BY pc2.cluster_id, pc2.placement_id LIMIT 50) pl1
+          WHERE f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)
+        ORDER BY f2.severity DESC, f2.id DESC, pl1.pc_cluster_id ASC, pl1.pc_placement_id ASC LIMIT 50) SELECT row_to_json(j2)
             FROM (SELECT (SELECT count(*)
             FROM finding f1
             JOIN placement_content pc1 ON pc1.content_id = f1.content_id

@@ -1,26 +1,28 @@
-    SELECT convert_to(CASE WHEN (SELECT sum(sc1.findings)
-    FROM cluster_severity_count sc1
-    WHERE sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) > 300000 THEN '!0' ELSE (SELECT row_to_json(j1)
+    SELECT convert_to((SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT pc2.placement_id AS pc_placement_id, f2.key AS f_key, pc2.since AS pc_since, f2.rule_id AS f_rule_id, pc2.cluster_id AS pc_cluster_id
-          FROM finding f2
-          JOIN placement_content pc2 ON pc2.content_id = f2.content_id
-          JOIN placement p2 ON p2.id = pc2.placement_id
-              WHERE f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND coalesce((SELECT t.at
+          FROM transition tr1
+            CROSS JOIN LATERAL (SELECT unnest(k.keys) AS key
+            FROM keyset k
+            WHERE k.id = ANY(tr1.after) EXCEPT SELECT unnest(k.keys)
+            FROM keyset k
+          WHERE k.id = ANY(tr1.before)) op1
+          CROSS JOIN LATERAL (SELECT tr1.placement_id, op1.key) cd1
+          JOIN placement_content pc2 ON pc2.placement_id = cd1.placement_id
+            CROSS JOIN LATERAL (SELECT *
+            FROM finding o
+          WHERE o.key = cd1.key AND o.content_id = pc2.content_id OFFSET 0) f2
+            CROSS JOIN LATERAL (SELECT *
+            FROM placement o
+          WHERE o.id = pc2.placement_id OFFSET 0) p2
+              WHERE tr1.at >= $1::timestamptz AND coalesce((SELECT t.at
               FROM transition t
                 WHERE t.placement_id = pc2.placement_id AND NOT EXISTS (SELECT
                 FROM keyset ks
                 WHERE ks.id = ANY(t.before) AND f2.key = ANY(ks.keys)) AND EXISTS (SELECT
                 FROM keyset ks
               WHERE ks.id = ANY(t.after) AND f2.key = ANY(ks.keys))
-          ORDER BY t.at DESC, t.id DESC LIMIT 1), pc2.since) >= $1::timestamptz AND pc2.live + pc2.absent > 0
-              ORDER BY coalesce((SELECT t.at
-              FROM transition t
-                WHERE t.placement_id = pc2.placement_id AND NOT EXISTS (SELECT
-                FROM keyset ks
-                WHERE ks.id = ANY(t.before) AND f2.key = ANY(ks.keys)) AND EXISTS (SELECT
-                FROM keyset ks
-              WHERE ks.id = ANY(t.after) AND f2.key = ANY(ks.keys))
-        ORDER BY t.at DESC, t.id DESC LIMIT 1), pc2.since) DESC, f2.id DESC, pc2.placement_id DESC LIMIT 50) SELECT row_to_json(j2)
+          ORDER BY t.at DESC, t.id DESC LIMIT 1), pc2.since) = tr1.at AND f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND tr1.at >= $1::timestamptz AND pc2.live + pc2.absent > 0
+        ORDER BY tr1.at DESC, f2.id DESC, pc2.placement_id DESC LIMIT 50) SELECT row_to_json(j2)
             FROM (SELECT (SELECT count(*)
             FROM finding f1
             JOIN placement_content pc1 ON pc1.content_id = f1.content_id
@@ -48,4 +50,4 @@
                   FROM cluster c1
                   LEFT JOIN agent_session ses1 ON ses1.cluster_id = c1.id
               WHERE c1.id = x1.pc_cluster_id) j5) AS "cluster"
-FROM page1 x1 LIMIT 50) j3) AS "nodes") j2) AS "findings") j1)::text END, 'UTF8')
+FROM page1 x1 LIMIT 50) j3) AS "nodes") j2) AS "findings") j1)::text, 'UTF8')

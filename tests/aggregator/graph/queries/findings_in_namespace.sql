@@ -9,11 +9,14 @@
             CROSS JOIN LATERAL (SELECT pl1.p_namespace AS p_namespace, f2.rule_id AS f_rule_id, f2.severity AS o0, f2.id AS o1, pl1.pc_cluster_id AS o2, pl1.pc_placement_id AS o3
             FROM finding f2
               CROSS JOIN LATERAL (SELECT pc2.cluster_id AS pc_cluster_id, pc2.placement_id AS pc_placement_id, p2.namespace AS p_namespace
-              FROM placement_content pc2
-              JOIN placement p2 ON p2.id = pc2.placement_id
+              FROM usage u1
+              JOIN placement_content pc2 ON pc2.content_id = u1.content_id AND pc2.cluster_id = u1.cluster_id
+              JOIN placement p2 ON p2.id = pc2.placement_id AND p2.namespace = u1.namespace
                   WHERE pc2.content_id = f2.content_id AND pc2.cluster_id = ANY(ARRAY(SELECT c3.id
                   FROM cluster c3
-              WHERE c3.name = $1::text)) AND p2.namespace = $2::text AND pc2.live + pc2.absent > 0
+                  WHERE c3.name = $1::text)) AND p2.namespace = $2::text AND pc2.live + pc2.absent > 0 AND u1.content_id = f2.content_id AND u1.cluster_id = ANY(ARRAY(SELECT c4.id
+                  FROM cluster c4
+              WHERE c4.name = $1::text)) AND u1.namespace = $2::text
             ORDER BY pc2.cluster_id, pc2.placement_id LIMIT 50) pl1
             WHERE f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f2.content_id = v1.content_id
           ORDER BY f2.severity DESC, f2.id DESC, pl1.pc_cluster_id ASC, pl1.pc_placement_id ASC LIMIT 50) w1

@@ -14,19 +14,50 @@
               FROM (SELECT n1.total AS "total", n1.critical AS "critical"
                 FROM (SELECT coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'CRITICAL'), 0)::bigint AS critical, coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'HIGH'), 0)::bigint AS high, coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'MEDIUM'), 0)::bigint AS medium, coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'LOW'), 0)::bigint AS low, coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'INFO'), 0)::bigint AS info, coalesce(sum(sc1.findings) FILTER (WHERE sc1.severity = 'UNKNOWN'), 0)::bigint AS unknown, coalesce(sum(sc1.findings), 0)::bigint AS total
                 FROM severity_count sc1
-          WHERE sc1.cluster_id = ANY($1::int[]) AND sc1.namespace = ANY($2::text[]) AND sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) n1) j3) AS "severities") j2) AS "fleet", (WITH page1 AS (SELECT pl1.pc_cluster_id AS pc_cluster_id, pl1.p_namespace AS p_namespace, f5.rule_id AS f_rule_id
-          FROM finding f5
-            CROSS JOIN LATERAL (SELECT pc1.cluster_id AS pc_cluster_id, pc1.placement_id AS pc_placement_id, p2.namespace AS p_namespace
-            FROM placement_content pc1
-            JOIN placement p2 ON p2.id = pc1.placement_id
-            WHERE pc1.content_id = f5.content_id AND pc1.live + pc1.absent > 0 AND pc1.cluster_id = ANY($1::int[]) AND p2.namespace = ANY($2::text[])
-          ORDER BY pc1.cluster_id, pc1.placement_id LIMIT 50) pl1
-              WHERE f5.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f5.severity = ANY(ARRAY(SELECT l1
-              FROM unnest(enum_range(NULL::severity)) l1
-                WHERE EXISTS (SELECT
+            WHERE sc1.cluster_id = ANY($1::int[]) AND sc1.namespace = ANY($2::text[]) AND sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) n1) j3) AS "severities") j2) AS "fleet", (WITH page1 AS (WITH near1 AS MATERIALIZED (SELECT DISTINCT u6.content_id
+            FROM usage u6
+          WHERE u6.cluster_id = ANY($1::int[]) AND u6.namespace = ANY($2::text[]) LIMIT 400 + 1) SELECT *
+              FROM ((SELECT pl2.pc_cluster_id AS pc_cluster_id, pl2.p_namespace AS p_namespace, f6.rule_id AS f_rule_id, f6.severity AS o0, f6.id AS o1, pl2.pc_cluster_id AS o2, pl2.pc_placement_id AS o3
+                FROM (SELECT f6.*
+                  FROM (SELECT DISTINCT n2.content_id
+                  FROM near1 n2
+                    WHERE (SELECT count(*)
+                    FROM near1) <= 400 AND (SELECT true
+                      FROM (SELECT 1
+                      FROM usage u5
+                      JOIN placement_content pc1 ON pc1.content_id = u5.content_id AND pc1.cluster_id = u5.cluster_id
+                      JOIN placement p2 ON p2.id = pc1.placement_id AND p2.namespace = u5.namespace
+                      WHERE pc1.content_id = n2.content_id AND pc1.live + pc1.absent > 0 AND pc1.cluster_id = ANY($1::int[]) AND p2.namespace = ANY($2::text[]) AND u5.content_id = n2.content_id AND u5.cluster_id = ANY($1::int[]) AND u5.namespace = ANY($2::text[])
+                ORDER BY pc1.cluster_id, pc1.placement_id LIMIT 1) pl1)) v1
+                  CROSS JOIN LATERAL (SELECT f6.*
+                  FROM finding f6
+                  WHERE f6.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f6.content_id = v1.content_id
+                ORDER BY f6.severity DESC, f6.id DESC LIMIT 50 + 1) f6
+              ORDER BY f6.severity DESC, f6.id DESC LIMIT 50 + 1) f6
+                CROSS JOIN LATERAL (SELECT pc2.cluster_id AS pc_cluster_id, pc2.placement_id AS pc_placement_id, p3.namespace AS p_namespace
+                FROM usage u7
+                JOIN placement_content pc2 ON pc2.content_id = u7.content_id AND pc2.cluster_id = u7.cluster_id
+                JOIN placement p3 ON p3.id = pc2.placement_id AND p3.namespace = u7.namespace
+                WHERE pc2.content_id = f6.content_id AND pc2.live + pc2.absent > 0 AND pc2.cluster_id = ANY($1::int[]) AND p3.namespace = ANY($2::text[]) AND u7.content_id = f6.content_id AND u7.cluster_id = ANY($1::int[]) AND u7.namespace = ANY($2::text[])
+              ORDER BY pc2.cluster_id, pc2.placement_id LIMIT 50) pl2
+              ORDER BY f6.severity DESC, f6.id DESC, pl2.pc_cluster_id ASC, pl2.pc_placement_id ASC LIMIT 50) UNION ALL (SELECT w2.*
+                FROM (SELECT sc3.category, array_agg(DISTINCT sc3.severity) AS severities
                 FROM severity_count sc3
-          WHERE sc3.severity = l1 AND sc3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc3.cluster_id = ANY($1::int[]) AND sc3.namespace = ANY($2::text[]))))
-        ORDER BY f5.severity DESC, f5.id DESC, pl1.pc_cluster_id ASC, pl1.pc_placement_id ASC LIMIT 50) SELECT row_to_json(j4)
+                  WHERE sc3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc3.cluster_id = ANY($1::int[]) AND sc3.namespace = ANY($2::text[]) AND sc3.findings > 0 AND NOT (SELECT count(*)
+                FROM near1) <= 400
+              GROUP BY 1) v2
+                CROSS JOIN LATERAL (SELECT pl3.pc_cluster_id AS pc_cluster_id, pl3.p_namespace AS p_namespace, f7.rule_id AS f_rule_id, f7.severity AS o0, f7.id AS o1, pl3.pc_cluster_id AS o2, pl3.pc_placement_id AS o3
+                FROM finding f7
+                  CROSS JOIN LATERAL (SELECT pc3.cluster_id AS pc_cluster_id, pc3.placement_id AS pc_placement_id, p4.namespace AS p_namespace
+                  FROM usage u8
+                  JOIN placement_content pc3 ON pc3.content_id = u8.content_id AND pc3.cluster_id = u8.cluster_id
+                  JOIN placement p4 ON p4.id = pc3.placement_id AND p4.namespace = u8.namespace
+                  WHERE pc3.content_id = f7.content_id AND pc3.live + pc3.absent > 0 AND pc3.cluster_id = ANY($1::int[]) AND p4.namespace = ANY($2::text[]) AND u8.content_id = f7.content_id AND u8.cluster_id = ANY($1::int[]) AND u8.namespace = ANY($2::text[])
+                ORDER BY pc3.cluster_id, pc3.placement_id LIMIT 50) pl3
+                WHERE f7.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f7.category = v2.category AND f7.severity = ANY(v2.severities)
+              ORDER BY f7.severity DESC, f7.id DESC, pl3.pc_cluster_id ASC, pl3.pc_placement_id ASC LIMIT 50) w2
+          ORDER BY w2.o0 DESC, w2.o1 DESC, w2.o2 ASC, w2.o3 ASC LIMIT 50)) w3
+        ORDER BY w3.o0 DESC, w3.o1 DESC, w3.o2 ASC, w3.o3 ASC LIMIT 50) SELECT row_to_json(j4)
             FROM (SELECT (SELECT coalesce(sum(sc2.findings), 0)::bigint
             FROM severity_count sc2
             WHERE sc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc2.cluster_id = ANY($1::int[]) AND sc2.namespace = ANY($2::text[])) AS "totalCount", (SELECT coalesce(json_agg(j5), '[]'::json)

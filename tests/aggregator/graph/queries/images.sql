@@ -5,21 +5,24 @@
             WHERE (SELECT true
             FROM image_usage iu7
           WHERE iu7.image_id = i2.id LIMIT 1)
-            ORDER BY (SELECT coalesce(sum(cc3.findings), 0)::bigint
-            FROM placement_content pc8
-            JOIN placement p8 ON p8.id = pc8.placement_id
-            JOIN content_count cc3 ON cc3.content_id = pc8.content_id
-        WHERE pc8.image_id = i2.id AND pc8.live + pc8.absent > 0 AND cc3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND cc3.severity = 'CRITICAL') DESC, i2.id DESC LIMIT 50) SELECT row_to_json(j2)
+            ORDER BY (SELECT coalesce(sum(n3.findings), 0)::bigint
+              FROM (SELECT pc8.content_id, count(*) AS places
+              FROM placement_content pc8
+              WHERE pc8.image_id = i2.id AND pc8.live + pc8.absent > 0
+            GROUP BY 1) at2
+              CROSS JOIN LATERAL (SELECT cc2.severity, cc2.findings * at2.places AS findings
+              FROM content_count cc2
+        WHERE cc2.content_id = at2.content_id AND cc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND cc2.severity = 'CRITICAL') n3) DESC, i2.id DESC LIMIT 50) SELECT row_to_json(j2)
             FROM (SELECT (SELECT count(*)
             FROM image i1
               WHERE (SELECT true
               FROM image_usage iu1
             WHERE iu1.image_id = i1.id LIMIT 1)) AS "totalCount", (SELECT coalesce(json_agg(j3), '[]'::json)
                 FROM (SELECT encode(convert_to('Image:' || x1.i_id, 'UTF8'), 'base64') AS "id", x1.i_registry AS "registry", x1.i_repository AS "repository", nullif(x1.i_tag, '') AS "tag", nullif(x1.i_digest, '') AS "digest", x1.i_digest_trusted AS "digestTrusted", x1.i_name AS "name", (SELECT ct1.os
-                FROM placement_content pc1
-                JOIN placement p1 ON p1.id = pc1.placement_id
-                JOIN content ct1 ON ct1.id = pc1.content_id
-                WHERE pc1.image_id = x1.i_id AND pc1.live + pc1.absent > 0 AND ct1.os IS NOT NULL
+                FROM content ct1
+                  WHERE ct1.os IS NOT NULL AND ct1.id IN (SELECT pc1.content_id
+                  FROM placement_content pc1
+                WHERE pc1.image_id = x1.i_id AND pc1.live + pc1.absent > 0)
                 ORDER BY ct1.id DESC LIMIT 1) AS "os", (SELECT count(DISTINCT iu2.cluster_id)
                 FROM image_usage iu2
                 WHERE iu2.image_id = x1.i_id) AS "clusterCount", (SELECT count(DISTINCT iu3.subject_id)
@@ -29,12 +32,15 @@
                 WHERE iu4.image_id = x1.i_id AND iu4.pods > 0) AS "running", EXISTS (SELECT
                 FROM image_usage iu5
                 WHERE iu5.image_id = x1.i_id AND iu5.reports > 0) AS "scanned", (SELECT row_to_json(j4)
-                  FROM (SELECT n1.critical AS "critical", n1.total AS "total"
-                    FROM (SELECT coalesce(sum(cc2.findings) FILTER (WHERE cc2.severity = 'CRITICAL'), 0)::bigint AS critical, coalesce(sum(cc2.findings) FILTER (WHERE cc2.severity = 'HIGH'), 0)::bigint AS high, coalesce(sum(cc2.findings) FILTER (WHERE cc2.severity = 'MEDIUM'), 0)::bigint AS medium, coalesce(sum(cc2.findings) FILTER (WHERE cc2.severity = 'LOW'), 0)::bigint AS low, coalesce(sum(cc2.findings) FILTER (WHERE cc2.severity = 'INFO'), 0)::bigint AS info, coalesce(sum(cc2.findings) FILTER (WHERE cc2.severity = 'UNKNOWN'), 0)::bigint AS unknown, coalesce(sum(cc2.findings), 0)::bigint AS total
-                    FROM placement_content pc2
-                    JOIN placement p2 ON p2.id = pc2.placement_id
-                    JOIN content_count cc2 ON cc2.content_id = pc2.content_id
-                  WHERE pc2.image_id = x1.i_id AND pc2.live + pc2.absent > 0 AND cc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) n1) j4) AS "severities", (WITH page2 AS (SELECT c1.name AS c_name
+                  FROM (SELECT n2.critical AS "critical", n2.total AS "total"
+                    FROM (SELECT coalesce(sum(n1.findings) FILTER (WHERE n1.severity = 'CRITICAL'), 0)::bigint AS critical, coalesce(sum(n1.findings) FILTER (WHERE n1.severity = 'HIGH'), 0)::bigint AS high, coalesce(sum(n1.findings) FILTER (WHERE n1.severity = 'MEDIUM'), 0)::bigint AS medium, coalesce(sum(n1.findings) FILTER (WHERE n1.severity = 'LOW'), 0)::bigint AS low, coalesce(sum(n1.findings) FILTER (WHERE n1.severity = 'INFO'), 0)::bigint AS info, coalesce(sum(n1.findings) FILTER (WHERE n1.severity = 'UNKNOWN'), 0)::bigint AS unknown, coalesce(sum(n1.findings), 0)::bigint AS total
+                      FROM (SELECT pc2.content_id, count(*) AS places
+                      FROM placement_content pc2
+                      WHERE pc2.image_id = x1.i_id AND pc2.live + pc2.absent > 0
+                    GROUP BY 1) at1
+                      CROSS JOIN LATERAL (SELECT cc1.severity, cc1.findings * at1.places AS findings
+                      FROM content_count cc1
+                  WHERE cc1.content_id = at1.content_id AND cc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) n1) n2) j4) AS "severities", (WITH page2 AS (SELECT c1.name AS c_name
                   FROM cluster c1
                   LEFT JOIN agent_session ses1 ON ses1.cluster_id = c1.id
                     WHERE c1.id IN (SELECT iu6.cluster_id
@@ -47,7 +53,6 @@
                   FROM package pk2
                     WHERE pk2.id IN (SELECT cp2.package_id
                     FROM placement_content pc4
-                    JOIN placement p4 ON p4.id = pc4.placement_id
                     JOIN content_package cp2 ON cp2.content_id = pc4.content_id
                   WHERE pc4.image_id = x1.i_id AND pc4.live + pc4.absent > 0)
                 ORDER BY pk2.name ASC, pk2.version ASC, pk2.id ASC LIMIT 50) SELECT row_to_json(j7)
@@ -55,14 +60,13 @@
                     FROM package pk1
                       WHERE pk1.id IN (SELECT cp1.package_id
                       FROM placement_content pc3
-                      JOIN placement p3 ON p3.id = pc3.placement_id
                       JOIN content_package cp1 ON cp1.content_id = pc3.content_id
                     WHERE pc3.image_id = x1.i_id AND pc3.live + pc3.absent > 0)) AS "totalCount", (SELECT coalesce(json_agg(j8), '[]'::json)
                       FROM (SELECT x4.pk_name AS "name", x4.pk_version AS "version"
                   FROM page3 x4 LIMIT 50) j8) AS "nodes") j7) AS "packages", (WITH page4 AS (SELECT w1.*
                     FROM (SELECT DISTINCT pc6.content_id
                     FROM placement_content pc6
-                    JOIN placement p6 ON p6.id = pc6.placement_id
+                    JOIN placement p2 ON p2.id = pc6.placement_id
                   WHERE pc6.live + pc6.absent > 0 AND pc6.image_id = x1.i_id) v1
                     CROSS JOIN LATERAL (SELECT f3.rule_id AS f_rule_id, f3.severity AS o0, f3.id AS o1, pl1.pc_cluster_id AS o2, pl1.pc_placement_id AS o3
                     FROM finding f3
@@ -76,7 +80,7 @@
                     FROM (SELECT (SELECT count(*)
                     FROM finding f1
                     JOIN placement_content pc5 ON pc5.content_id = f1.content_id
-                    JOIN placement p5 ON p5.id = pc5.placement_id
+                    JOIN placement p1 ON p1.id = pc5.placement_id
                     WHERE f1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND pc5.live + pc5.absent > 0 AND pc5.image_id = x1.i_id) AS "totalCount", (SELECT coalesce(json_agg(j10), '[]'::json)
                         FROM (SELECT (SELECT row_to_json(j11)
                           FROM (SELECT r1.key AS "key"

@@ -11,7 +11,6 @@
             FROM (SELECT (SELECT coalesce(json_agg(j3), '[]'::json)
                 FROM (SELECT x1.pk_name AS "name", x1.pk_version AS "version", (SELECT count(DISTINCT pc1.image_id)
                 FROM placement_content pc1
-                JOIN placement p1 ON p1.id = pc1.placement_id
                 JOIN content_package cp1 ON cp1.content_id = pc1.content_id
               WHERE cp1.package_id = x1.pk_id AND pc1.live + pc1.absent > 0) AS "imageCount"
           FROM page1 x1 LIMIT 50) j3) AS "nodes") j2) AS "packages", (WITH page2 AS (SELECT pk3.name AS pk_name, pk3.version AS pk_version, pk3.type AS pk_type, pk3.purl AS pk_purl, pk3.licenses AS pk_licenses, pk3.id AS pk_id
@@ -29,7 +28,6 @@
             WHERE cp3.package_id = pk2.id LIMIT 1)) AS "totalCount", (SELECT coalesce(json_agg(j5), '[]'::json)
                 FROM (SELECT x3.pk_name AS "name", x3.pk_version AS "version", x3.pk_type AS "type", x3.pk_purl AS "purl", x3.pk_licenses AS "licenses", (SELECT count(DISTINCT pc2.image_id)
                 FROM placement_content pc2
-                JOIN placement p2 ON p2.id = pc2.placement_id
                 JOIN content_package cp4 ON cp4.content_id = pc2.content_id
                 WHERE cp4.package_id = x3.pk_id AND pc2.live + pc2.absent > 0) AS "imageCount", (SELECT count(DISTINCT u3.cluster_id)
                 FROM content_package cp5
@@ -38,7 +36,6 @@
                   FROM image i1
                     WHERE i1.id IN (SELECT pc3.image_id
                     FROM placement_content pc3
-                    JOIN placement p3 ON p3.id = pc3.placement_id
                     JOIN content_package cp6 ON cp6.content_id = pc3.content_id
                   WHERE cp6.package_id = x3.pk_id AND pc3.live + pc3.absent > 0)
                 ORDER BY i1.name ASC, i1.id ASC LIMIT 50) SELECT row_to_json(j6)

@@ -29,7 +29,6 @@
               FROM image i2
                 WHERE i2.id IN (SELECT pc2.image_id
                 FROM placement_content pc2
-                JOIN placement p2 ON p2.id = pc2.placement_id
                 JOIN finding f8 ON f8.content_id = pc2.content_id
               WHERE f8.rule_id = r1.id AND f8.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND pc2.live + pc2.absent > 0)
             ORDER BY i2.name ASC, i2.id ASC LIMIT 50) SELECT row_to_json(j5)
@@ -37,15 +36,14 @@
                 FROM image i1
                   WHERE i1.id IN (SELECT pc1.image_id
                   FROM placement_content pc1
-                  JOIN placement p1 ON p1.id = pc1.placement_id
                   JOIN finding f7 ON f7.content_id = pc1.content_id
                 WHERE f7.rule_id = r1.id AND f7.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND pc1.live + pc1.absent > 0)) AS "totalCount", (SELECT coalesce(json_agg(j6), '[]'::json)
                   FROM (SELECT x3.i_name AS "name"
               FROM page2 x3 LIMIT 50) j6) AS "nodes") j5) AS "images", (WITH page3 AS (SELECT pl1.pc_cluster_id AS pc_cluster_id, pl1.p_subject_id AS p_subject_id
               FROM finding f10
-                CROSS JOIN LATERAL (SELECT pc3.cluster_id AS pc_cluster_id, pc3.placement_id AS pc_placement_id, p3.subject_id AS p_subject_id
+                CROSS JOIN LATERAL (SELECT pc3.cluster_id AS pc_cluster_id, pc3.placement_id AS pc_placement_id, p1.subject_id AS p_subject_id
                 FROM placement_content pc3
-                JOIN placement p3 ON p3.id = pc3.placement_id
+                JOIN placement p1 ON p1.id = pc3.placement_id
                 WHERE pc3.content_id = f10.content_id AND pc3.live + pc3.absent > 0
               ORDER BY pc3.cluster_id, pc3.placement_id LIMIT $1::int) pl1
               WHERE f10.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f10.rule_id = r1.id

@@ -1,0 +1,82 @@
+"""What appeared lately: the keys that transitions opened, instead of a look at every finding.
+
+A finding was first seen when the latest transition that opened its key at its placement happened.
+So a feed of the newest walks over transitions backwards, and what appeared since a time is what the
+transitions since then opened.
+"""
+
+from aggregator.graph import cluster_filter
+from aggregator.graph.compiler import Compilation
+from aggregator.graph.finding_filter import FIRST_SEEN, FindingQuestion
+from aggregator.graph.limits import RECENT_OPENED
+from aggregator.graph.statement import Cells, Row, where
+from aggregator.graph.tables import TRANSITION
+
+# Of a transition: the keys that are open after it and were not before.
+_OPENED = (
+    "(SELECT unnest(k.keys) AS key FROM keyset k WHERE k.id = ANY({tr.after})"
+    " EXCEPT SELECT unnest(k.keys) FROM keyset k WHERE k.id = ANY({tr.before})) {op}"
+)
+_LATE = f"{TRANSITION.source} CROSS JOIN LATERAL {_OPENED}"
+# The entries with a key and the placement, looked up for each: joined freely, whole tables are read.
+_ENTRIES = (
+    "JOIN placement_content {pc} ON {pc.placement_id} = {cd.placement_id}"
+    " CROSS JOIN LATERAL (SELECT * FROM finding o WHERE o.key = {cd.key}"
+    " AND o.content_id = {pc.content_id} OFFSET 0) {f}"
+    " CROSS JOIN LATERAL (SELECT * FROM placement o WHERE o.id = {pc.placement_id} OFFSET 0) {p}"
+)
+
+
+def since(
+    compilation: Compilation, question: FindingQuestion, up: Row
+) -> tuple[Row, str, list[str]]:
+    """Return the findings opened since the filter's time: the row, its FROM, conditions beside.
+
+    `seen` of the row is when it was.
+    """
+    late = _row(compilation, up)
+    row = Row({**compilation.statement.row("f", "pc", "p", "cd"), "up": up})
+    candidates = late.fill(
+        f"SELECT {{tr.placement_id}}, {{op.key}}, max({{tr.at}}) AS at FROM {_LATE}"
+    ) + where(_conditions(compilation, question, late))
+    row["seen"] = row.fill("{cd.at}")
+    return row, f"({candidates} GROUP BY 1, 2) {row.fill('{cd} ' + _ENTRIES)}", []
+
+
+def feed(
+    compilation: Compilation, question: FindingQuestion, up: Row
+) -> tuple[Row, str, list[str]]:
+    """Return the same for findings of any time, to be walked from the newest on."""
+    late = _row(compilation, up)
+    row = Row({**compilation.statement.row("f", "pc", "p"), **late})
+    row["cd"] = Cells(compilation.statement.alias("cd"))
+    row["seen"] = row.fill("{tr.at}")
+    found = _conditions(compilation, question, late)
+    found.append(row.fill(f"{FIRST_SEEN} = {{tr.at}}"))  # it did not go and come again later
+    walked = row.fill(
+        f"{_LATE} CROSS JOIN LATERAL (SELECT {{tr.placement_id}}, {{op.key}}) {{cd}} {_ENTRIES}"
+    )
+    return row, walked, found
+
+
+def few_since(compilation: Compilation, question: FindingQuestion) -> list[str]:
+    """Return the condition that few keys were opened since the filter's time, if it has one."""
+    if not question.since:
+        return []
+    row = _row(compilation, Row())
+    opened = f"SELECT FROM {row.fill(_LATE)}{where(_conditions(compilation, question, row))}"
+    return [f"(SELECT count(*) FROM ({opened} LIMIT {RECENT_OPENED} + 1) o) <= {RECENT_OPENED}"]
+
+
+def _row(compilation: Compilation, up: Row) -> Row:
+    return Row({**compilation.statement.row("tr", "op"), "up": up})
+
+
+def _conditions(compilation: Compilation, question: FindingQuestion, row: Row) -> list[str]:
+    found = [f"{row['tr'].at} >= {bound}" for bound in question.bounds(compilation)]
+    cluster = dict(question.together()).get("cluster")
+    return [
+        *found,
+        *TRANSITION.scope(compilation.statement, row),
+        *cluster_filter.within(compilation, row["tr"].cluster_id, cluster),
+    ]
