@@ -1,13 +1,7 @@
-"""Groups of findings: the same findings counted by dimensions.
+"""Groups of findings: the same findings counted by dimensions (from what: group_sources.py).
 
-Counts come from the cheapest source that knows all dimensions and all of the filter:
-
-    counts      severity_count   cluster, label, namespace, category, source, severity, status
-    usage       finding x usage  the same without source; rule, package
-    placements  finding x places everything
-
-The first is part of the fast set. The others look at every finding in scope, so they are refused
-where the scope is not small, unless the filter pins a rule, package, image or subject.
+Groups that look at every finding in scope are refused where there are many, unless the filter pins
+a rule, package, image or subject.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,18 +10,14 @@ from typing import cast
 
 import strawberry
 
-from aggregator.graph import cursors
+from aggregator.graph import cursors, taken
 from aggregator.graph.arguments import Given
 from aggregator.graph.compiler import Compilation
 from aggregator.graph.dimensions import DIMENSIONS, Dimension, FindingDimension
 from aggregator.graph.errors import BAD_INPUT, GraphError
-from aggregator.graph.finding_filter import (
-    ON_COUNTS,
-    ON_USAGE,
-    FindingQuestion,
-    on_table,
-)
+from aggregator.graph.finding_filter import FindingQuestion, on_table
 from aggregator.graph.finding_page import BROAD
+from aggregator.graph.group_sources import COUNTED, Source, Sources
 from aggregator.graph.limits import EXACT_SUBJECTS_REPORTS, MAX_DIMENSIONS
 from aggregator.graph.mapping import Column, Computed, Mapping, One, column, lazy, mapped
 from aggregator.graph.pages import (
@@ -42,6 +32,7 @@ from aggregator.graph.pages import (
 )
 from aggregator.graph.scalars import (
     CountRelation,
+    DateTime,
     Direction,
     FindingCategory,
     FindingStatus,
@@ -50,22 +41,9 @@ from aggregator.graph.scalars import (
 )
 from aggregator.graph.selection import Selected
 from aggregator.graph.statement import CarriedRow, Row, where
-from aggregator.graph.tables import (
-    CLUSTER,
-    FINDING,
-    IMAGE,
-    RULE,
-    SUBJECT,
-    USAGE,
-    severity_counts,
-)
+from aggregator.graph.tables import CLUSTER, IMAGE, RULE, SUBJECT, USAGE
 
 DEFAULT_FIRST = 100
-
-ON_COUNT_DIMENSIONS = frozenset(
-    {"CLUSTER", "CLUSTER_LABEL", "NAMESPACE", "CATEGORY", "SOURCE", "SEVERITY", "STATUS"}
-)
-ON_USAGE_DIMENSIONS = (ON_COUNT_DIMENSIONS - {"SOURCE"}) | {"RULE", "PACKAGE"}
 
 
 @strawberry.enum(description="What groups are ordered by: how many findings, or their key.")
@@ -99,7 +77,7 @@ class GroupPager:
         self._direction = Direction.DESC if order.name.endswith("DESC") else Direction.ASC
         self.by = by
         self.names = [dimension.name for dimension in by]
-        self.source = source(question, self.names)
+        self.sources = Sources(compilation, question, self.names)
         keys = [Term(each.sort.format(d=f"{{g.d{n}}}"), "text") for n, each in enumerate(by)]
         unique = [
             Term(f"coalesce({{g.d{n}}}::{each.type}, {each.empty})", each.type)
@@ -114,6 +92,7 @@ class GroupPager:
         group = self._statement.row("g")
         terms = [term.fill(self._compilation, group) for term in self.terms]
         columns = row.columns(Row({**group, "t": Terms(terms)})) or ["1"]
+        sums = {column for table, column in row.carried if table == "g"} | {"findings"}
         conditions = []
         if self._after:
             conditions.append(
@@ -121,72 +100,43 @@ class GroupPager:
             )
         order = ", ".join(f"{term} {self._direction.name}" for term in terms)
         return (
-            f"SELECT {', '.join(columns)} FROM ({self._groups()}) {group['g']}{where(conditions)}"
+            f"SELECT {', '.join(columns)} FROM ({self._groups(sums)}) {group['g']}{where(conditions)}"
             f" ORDER BY {order} LIMIT {limit}"
         )
 
     def total(self) -> str:
         """Return the number of groups."""
-        return f"(SELECT count(*) FROM ({self._groups()}) {self._statement.alias('g')})"
+        return f"(SELECT count(*) FROM ({self._groups(set())}) {self._statement.alias('g')})"
 
     def _dimensions(self, row: Row) -> list[str]:
         return [row.fill(each.sql.replace("$label", self._label)) for each in self.by]
 
-    def _groups(self) -> str:
-        row, tail, findings, occurrences = _SOURCES[self.source](self)
-        dimensions = self._dimensions(row)
+    def _groups(self, sums: set[str]) -> str:
+        return " UNION ALL ".join(self._grouped(each, sums) for each in self.sources.all())
+
+    def _grouped(self, source: Source, sums: set[str]) -> str:
+        dimensions = self._dimensions(source.row)
         columns = [f"{expression} AS d{n}" for n, expression in enumerate(dimensions)]
-        columns += [
-            f"coalesce(sum({findings}), 0)::bigint AS findings",
-            f"coalesce(sum({occurrences}), 0)::bigint AS occurrences",
-            row.fill("count(DISTINCT {pc.cluster_id}) AS clusters"),
-        ]
+        counted = {
+            "findings": f"coalesce(sum({source.findings}), 0)::bigint AS findings",
+            "occurrences": f"coalesce(sum({source.occurrences}), 0)::bigint AS occurrences",
+            "clusters": f"{source.clusters} AS clusters",
+        }
+        columns += [sql for name, sql in counted.items() if name in sums]
         numbers = ", ".join(str(n + 1) for n in range(len(dimensions)))
-        return f"SELECT {', '.join(columns)}{tail} GROUP BY {numbers}"
+        return f"SELECT {', '.join(columns)}{source.tail} GROUP BY {numbers}"
 
-    def counts(self) -> tuple[Row, str, str, str]:
-        """Return the source severity_count: row, FROM and WHERE, findings, occurrences."""
-        table = severity_counts(
-            self._statement,
-            namespaces="NAMESPACE" in self.names or "namespace" in self._question.names,
-        )
-        counts = table.row(self._statement)
-        row = on_table("sc", counts)
-        found = [
-            *self._question.conditions(self._compilation, row, counters=False).every,
-            counts.fill("{sc.findings} > 0"),
-            *table.scope(self._statement, counts),
-        ]
-        tail = f" FROM {counts.fill(table.source)}{where(found)}"
-        return row, tail, counts["sc"].findings, counts["sc"].occurrences
-
-    def usage(self) -> tuple[Row, str, str, str]:
-        """Return the source finding x usage, likewise."""
-        uses = self._statement.row("f", "u")
-        row = on_table("u", uses, entry="f")
-        found = [
-            *self._question.conditions(self._compilation, row, counters=False).every,
-            uses.fill("{u.placements} > 0"),
-            *USAGE.scope(self._statement, uses),
-        ]
-        joined = uses.fill("finding {f} JOIN usage {u} ON {u.content_id} = {f.content_id}")
-        return row, f" FROM {joined}{where(found)}", uses["u"].placements, uses["u"].reports
-
-    def placements(self) -> tuple[Row, str, str, str]:
-        """Return the source finding x places, likewise."""
-        row = FINDING.row(self._statement)
-        found = [
-            *self._question.conditions(self._compilation, row).every,
-            *FINDING.scope(self._statement, row),
-        ]
-        tail = f" FROM {row.fill(FINDING.source)}{where(found)}"
-        return row, tail, "1", row.fill(f"({self._question.occurrences()})")
+    def taken(self) -> str:
+        """Return when the counts were taken, null where that is now."""
+        if self.sources.known or self.sources.stats is None:
+            return "NULL::timestamptz"
+        return taken.at(self._statement)
 
     def subjects(self, page: OpenPage, row: Row) -> tuple[str, str]:
         """Return how many subjects a group has, and whether that is exact."""
         name = f"{page.name}_subjects"
         if not any(cte.startswith(name) for cte in page.ctes):
-            inner, tail, _, _ = self.placements()
+            inner, tail = self.sources.places()
             columns = [f"{sql} AS d{n}" for n, sql in enumerate(self._dimensions(inner))]
             numbers = ", ".join(str(n + 1) for n in range(len(columns)))
             columns.append(inner.fill("count(DISTINCT {p.subject_id}) AS subjects"))
@@ -208,23 +158,6 @@ class GroupPager:
         return f"CASE WHEN {exact} THEN {known} ELSE {row['g'].clusters} END", exact
 
 
-_SOURCES: dict[str, Callable[[GroupPager], tuple[Row, str, str, str]]] = {
-    "counts": GroupPager.counts,
-    "usage": GroupPager.usage,
-    "placements": GroupPager.placements,
-}
-
-
-def source(question: FindingQuestion, by: Sequence[str]) -> str:
-    """Return the cheapest source that knows the dimensions and the filter."""
-    if question.default_states:
-        if question.names <= ON_COUNTS and set(by) <= ON_COUNT_DIMENSIONS:
-            return "counts"
-        if question.names <= ON_USAGE and set(by) <= ON_USAGE_DIMENSIONS:
-            return "usage"
-    return "placements"
-
-
 def groups(compilation: Compilation, row: Row, field: Selected) -> str:
     """Return the connection of groups."""
     arguments = compilation.arguments(field)
@@ -240,14 +173,7 @@ def groups(compilation: Compilation, row: Row, field: Selected) -> str:
         label = compilation.statement.bind(key.read, "text")
     order = arguments.get("orderBy")
     chosen: GroupOrder = order.value if isinstance(order, Given) else GroupOrder.COUNT_DESC
-    if source(question, [each.name for each in by]) != "counts" and not question.few:
-        compilation.refuse_unless_small(
-            "These groups look at every finding in scope, too many in a fleet of this size: group"
-            f" by {', '.join(sorted(ON_COUNT_DIMENSIONS))}, or {BROAD}.",
-            field.path,
-            within=lambda counts: question.counted(compilation, on_table("sc", counts)),
-            namespaces="namespace" in question.names,
-        )
+    _guard(compilation, field, question, [each.name for each in by])
 
     def make(after: cursors.After | None) -> Pager:
         return GroupPager(
@@ -258,6 +184,26 @@ def groups(compilation: Compilation, row: Row, field: Selected) -> str:
     more = [key] if isinstance(key, Given) else []
     return connection(
         compilation, field, row, make, question=asked, default=DEFAULT_FIRST, more=more
+    )
+
+
+def _guard(
+    compilation: Compilation, field: Selected, question: FindingQuestion, by: Sequence[str]
+) -> None:
+    sources = Sources(compilation, question, by)
+    if sources.known or question.few:
+        return
+    if sources.stats is not None:
+        taken.refuse_until_taken(compilation, field.path, BROAD)
+        return
+    compilation.refuse_unless_small(
+        "These groups look at every finding in scope, too many in a fleet of this size: group"
+        f" by {', '.join(sorted(COUNTED))}, by RULE, PACKAGE or IMAGE with CATEGORY, SEVERITY and"
+        f" STATUS, or {BROAD}.",
+        field.path,
+        within=lambda counts: question.counted(compilation, on_table("sc", counts)),
+        namespaces="namespace" in question.names,
+        unless=[sources.few] if sources.used else [],
     )
 
 
@@ -350,9 +296,18 @@ class FindingGroup:
     subjects: Count = mapped(Computed(_subjects), "Of how many subjects.")
 
 
+def _taken(compilation: Compilation, row: Row, field: Selected) -> str:
+    del compilation, field
+    return _pager(row).taken()
+
+
 @strawberry.type(description="Groups of findings.")
 class FindingGroupConnection(Connection[FindingGroup]):
-    pass
+    as_of: DateTime | None = mapped(
+        Computed(_taken),
+        "When these were counted, where it was not now: in a large fleet, groups by RULE, PACKAGE and"
+        " IMAGE are some minutes old at most.",
+    )
 
 
 BY = ("by", list[FindingDimension], "What to group by, one to four.")

@@ -5,7 +5,7 @@ from enum import Enum
 
 import strawberry
 
-from aggregator.graph import cluster_filter
+from aggregator.graph import cluster_filter, taken
 from aggregator.graph.arguments import Given, Tree
 from aggregator.graph.compiler import Compilation
 from aggregator.graph.filters import ClusterFilter, StringFilter, given, order_direction, text
@@ -100,6 +100,26 @@ def _severities(compilation: Compilation, row: Row, field: Selected) -> str:
 def _critical(compilation: Compilation, row: Row) -> str:
     alias, tail = _counted(compilation, row, "{cc.severity} = 'CRITICAL'")
     return f"(SELECT coalesce(sum({alias}.findings), 0)::bigint{tail})"
+
+
+def _by_critical(compilation: Compilation, row: Row) -> str:
+    exact = _critical(compilation, row)
+    if compilation.statement.scoped:
+        return exact
+    return taken.either(
+        compilation.statement,
+        exact,
+        f"(SELECT coalesce(sum(o.findings), 0)::bigint FROM image_stat o WHERE o.image_id = {row['i'].id}"
+        f" AND o.severity = 'CRITICAL' AND o.status IN ({OPEN}))",
+    )
+
+
+def _by_clusters(compilation: Compilation, row: Row) -> str:
+    exact = f"({_usage(compilation, row, _CLUSTERS)})"
+    if compilation.statement.scoped:
+        return exact
+    spread = f"SELECT o.clusters FROM image_spread o WHERE o.image_id = {row['i'].id}"
+    return taken.either(compilation.statement, exact, f"coalesce(({spread}), 0)::bigint")
 
 
 def _os(compilation: Compilation, row: Row, field: Selected) -> str:
@@ -225,12 +245,14 @@ IMAGES = Listing(
     table=IMAGE,
     orders={
         "NAME": (Term("{i.name}", "text"), _ID),
-        "CRITICAL": (Term(_critical, "bigint"), _ID),
-        "CLUSTERS": (Term(lambda c, row: f"({_usage(c, row, _CLUSTERS)})", "bigint"), _ID),
+        "CRITICAL": (Term(_by_critical, "bigint"), _ID),
+        "CLUSTERS": (Term(_by_clusters, "bigint"), _ID),
     },
     default=("NAME", Direction.ASC),
     conditions=conditions,
     costly=frozenset({"CRITICAL", "CLUSTERS"}),
+    taken=frozenset({"CRITICAL", "CLUSTERS"}),
+    counted="EXISTS (SELECT FROM image_spread o WHERE o.image_id = {i.id})",
 )
 ALL = Page(IMAGES)
 OF_CLUSTER = Page(IMAGES, _of_cluster)

@@ -31,6 +31,9 @@ PINNED_VALUES = (
     200  # rules, packages or images that pass a test, up to which each is walked by itself
 )
 RECENT_OPENED = 20_000  # findings opened since a time, up to which each is looked at
+USED_CONTENTS = (
+    20_000  # contents by cluster and namespace in scope, up to which their findings are grouped
+)
 EXACT_SUBJECTS_REPORTS = 20_000  # reports in scope up to which FindingGroup.subjects is exact
 MAX_CONTENT_BYTES = 64 << 20  # of Report.content in one answer, after decompression
 

@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import strawberry
 
-from aggregator.graph import cursors
+from aggregator.graph import cursors, taken
 from aggregator.graph.arguments import Given, Tree
 from aggregator.graph.compiler import Compilation
 from aggregator.graph.mapping import Computed, Inline, mapped
@@ -246,6 +246,8 @@ class Listing:
     default: tuple[str, Direction]
     conditions: Conditions
     costly: frozenset[str] = frozenset()  # orders that look at every row in scope
+    taken: frozenset[str] = frozenset()  # of these, what counts of the whole fleet know
+    counted: str = ""  # the condition that they know of a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,11 +263,7 @@ class Page:
             compilation.arguments(field).get("orderBy"), self.listing.default
         )
         if order in self.listing.costly and self.link is None:
-            compilation.refuse_unless_small(
-                f"Ordering by {order} looks at everything in scope: narrow the filter,"
-                f" or order by {self.listing.default[0]}.",
-                field.path,
-            )
+            self._guard(compilation, field, order)
 
         def make(after: cursors.After | None) -> Pager:
             return _ListingPager(
@@ -280,6 +278,16 @@ class Page:
 
         question = f"{self.listing.table.source}|{order}|{direction.name}"
         return connection(compilation, field, row, make, question=question)
+
+    def _guard(self, compilation: Compilation, field: Selected, order: str) -> None:
+        other = f"order by {self.listing.default[0]}"
+        if order in self.listing.taken and not compilation.statement.scoped:
+            taken.refuse_until_taken(compilation, field.path, other)
+            return
+        compilation.refuse_unless_small(
+            f"Ordering by {order} looks at everything in scope: narrow the filter, or {other}.",
+            field.path,
+        )
 
 
 def ordering(given: Tree, default: tuple[str, Direction]) -> tuple[str, Direction]:
@@ -312,6 +320,7 @@ class _ListingPager:
         self._after = after
         self.stems = page.listing.table.stems
         self.terms = page.listing.orders[order]
+        self._taken = order in page.listing.taken and not compilation.statement.scoped
 
     def _conditions(self, row: Row) -> list[str]:
         statement = self._compilation.statement
@@ -320,6 +329,9 @@ class _ListingPager:
         conditions = []
         if self._page.link is not None:
             conditions += [*self._page.link(self._compilation, row), *table.scope(statement, row)]
+        elif self._taken:  # what they do not know of is last, if it is there at all
+            exact = " AND ".join(table.listed(statement, row))
+            conditions.append(taken.either(statement, exact, row.fill(self._page.listing.counted)))
         else:
             conditions += table.listed(statement, row)
         if isinstance(given, dict):

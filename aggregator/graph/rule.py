@@ -1,9 +1,11 @@
 """Rules: what was checked, and where in scope it was found."""
 
+from collections.abc import Callable
 from enum import Enum
 
 import strawberry
 
+from aggregator.graph import taken
 from aggregator.graph.arguments import Given, Tree
 from aggregator.graph.compiler import Compilation
 from aggregator.graph.filters import (
@@ -63,20 +65,44 @@ def uses(compilation: Compilation, row: Row, value: str) -> str:
     return f"(SELECT {inner.fill(value)} FROM {source}{where(found)})"
 
 
-_FINDINGS = "coalesce(sum({u.placements}), 0)::bigint"
-_CLUSTERS = "count(DISTINCT {u.cluster_id})"
-_FIXED = (
-    "coalesce(array_agg(DISTINCT {f.fixed_version}) FILTER (WHERE {f.fixed_version} IS NOT NULL),"
-    " '{{}}')"
-)
+def _ranked(value: str, counted: str) -> Callable[[Compilation, Row], str]:
+    """Return an order: exact for a scope or a small fleet, else by what was counted of the fleet."""
+
+    def order(compilation: Compilation, row: Row) -> str:
+        exact = uses(compilation, row, value)
+        if compilation.statement.scoped:
+            return exact
+        return taken.either(
+            compilation.statement,
+            exact,
+            f"(SELECT coalesce({counted}, 0)::bigint FROM rule_stat o"
+            f" WHERE o.rule_id = {row['r'].id} AND o.status IN ({OPEN}))",
+        )
+
+    return order
 
 
-def _uses(value: str) -> Computed:
-    def make(compilation: Compilation, row: Row, field: Selected) -> str:
-        del field
-        return uses(compilation, row, value)
+_FINDINGS = _ranked("coalesce(sum({u.placements}), 0)::bigint", "sum(o.findings)")
+_CLUSTERS = _ranked("count(DISTINCT {u.cluster_id})", "bit_count(bit_or(o.clusters))")
 
-    return Computed(make)
+
+def _fixed(compilation: Compilation, row: Row, field: Selected) -> str:
+    del field
+    entry = Row({**compilation.statement.row("f"), "up": row})
+    uses = USAGE.row(compilation.statement)
+    used = [
+        f"{uses['u'].content_id} = {entry['f'].content_id} AND {uses['u'].placements} > 0",
+        *USAGE.scope(compilation.statement, uses),
+    ]
+    found = [
+        entry.fill("{f.rule_id} = {up[r].id} AND {f.fixed_version} IS NOT NULL"),
+        entry.fill(f"{{f.status}} IN ({OPEN})"),
+        f"(SELECT true FROM {uses.fill(USAGE.source)}{where(used)} LIMIT 1)",
+    ]
+    versions = (
+        f"SELECT DISTINCT {entry['f'].fixed_version} AS v FROM finding {entry['f']}{where(found)}"
+    )
+    return f"ARRAY({versions} ORDER BY 1)"
 
 
 def conditions(compilation: Compilation, row: Row, tree: dict[str, Tree]) -> list[str]:
@@ -122,9 +148,14 @@ class Rule(Node):
         AFTER,
         returns=lazy("image", "ImageConnection"),
     )
-    finding_count: Long = mapped(_uses(_FINDINGS), "How many findings need attention.")
-    cluster_count: Long = mapped(_uses(_CLUSTERS), "In how many clusters.")
-    fixed_versions: list[str] = mapped(_uses(_FIXED), "The versions that mend it, as found.")
+    finding_count: Long = mapped(
+        Computed(lambda c, row, _: _FINDINGS(c, row)),
+        "How many findings need attention; in a large fleet, as of some minutes ago at most.",
+    )
+    cluster_count: Long = mapped(
+        Computed(lambda c, row, _: _CLUSTERS(c, row)), "In how many clusters, likewise."
+    )
+    fixed_versions: list[str] = mapped(Computed(_fixed), "The versions that mend it, as found.")
 
 
 @strawberry.type(description="Rules.")
@@ -138,12 +169,14 @@ RULES = Listing(
     orders={
         "KEY": (Term("{r.key}", "text"), _ID),
         "SEVERITY": (Term("{r.severity}", "severity"), _ID),
-        "FINDINGS": (Term(lambda c, r: uses(c, r, _FINDINGS), "bigint"), _ID),
-        "CLUSTERS": (Term(lambda c, r: uses(c, r, _CLUSTERS), "bigint"), _ID),
+        "FINDINGS": (Term(_FINDINGS, "bigint"), _ID),
+        "CLUSTERS": (Term(_CLUSTERS, "bigint"), _ID),
     },
     default=("SEVERITY", Direction.DESC),
     conditions=conditions,
     costly=frozenset({"FINDINGS", "CLUSTERS"}),
+    taken=frozenset({"FINDINGS", "CLUSTERS"}),
+    counted="EXISTS (SELECT FROM rule_stat o WHERE o.rule_id = {r.id})",
 )
 ALL = Page(RULES)
 

@@ -1,6 +1,6 @@
 """What is done by the clock, on one replica at a time.
 
-The end of grace, reading contents again, the days of runtime events.
+The end of grace, reading contents again, the days of runtime events, counts of the whole fleet.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import logging
 from datetime import timedelta
 
 from aggregator.ingest.reading import RefusedContentError, rows, unpack
-from aggregator.store import event_retention, grace, rereading
+from aggregator.store import event_retention, finding_stats, grace, rereading
 from aggregator.store.pool import Pool, UnavailableError, answering
 from protocol.messages import Content
 from sources.registry import contents as content_kinds
@@ -56,6 +56,8 @@ class Maintenance:
                 for cluster_id in await grace.due(self._pool, self._grace):
                     await grace.expire(self._pool, cluster_id, self._grace)
                 await self._read_again()
+                if await finding_stats.due(self._pool):
+                    await finding_stats.take(self._pool)
             finally:
                 await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
         return True

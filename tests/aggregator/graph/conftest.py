@@ -9,6 +9,7 @@ import pytest
 
 from aggregator.access.principal import Principal, Role, Scope
 from aggregator.graph.endpoint import GraphQL, GraphQLRequest, Response
+from aggregator.store import finding_stats
 from aggregator.store.embedded import EmbeddedPostgres
 from aggregator.store.pool import open_pool
 from tests.aggregator.graph import events, fleet
@@ -38,6 +39,9 @@ def fleet_dsn(postgres: EmbeddedPostgres) -> str:
             await events.load(connection)
         finally:
             await connection.close()
+        pool = await open_pool(postgres.dsn("fleet"), size=1, statement_timeout=30.0)
+        await finding_stats.take(pool)
+        await pool.close()
 
     run_apart(prepare())
     return postgres.dsn("fleet")

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aggregator.access.principal import Scope
-from aggregator.graph import compiler, documents, finding_reach, limits, selection
+from aggregator.graph import compiler, documents, finding_reach, limits, selection, taken
 from tests.aggregator.graph import fleet
 from tests.aggregator.graph.conftest import Graph, viewer
 from tests.aggregator.graph.evaluation import CAMEL, SEVERITIES, Row, Selection, World, rows_of
@@ -283,10 +283,13 @@ class Tables(dict[str, list[Row]]):
         return "…"
 
 
-@pytest.fixture(params=[0, 2, limits.WALKED_CONTENTS], autouse=True)
-def _walked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no, some or all contents of the small fleet be walked by themselves."""
-    monkeypatch.setattr(finding_reach, "WALKED_CONTENTS", request.param)
+@pytest.fixture(params=["small", "middling", "large"], autouse=True)
+def _fleet(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the small fleet for what it is, and for a larger one: the ways to answer differ."""
+    contents = {"small": limits.WALKED_CONTENTS, "middling": 2, "large": 0}[request.param]
+    monkeypatch.setattr(finding_reach, "WALKED_CONTENTS", contents)
+    if request.param == "large":
+        monkeypatch.setattr(taken, "SMALL_SCOPE_FINDINGS", -1)
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ import msgspec
 import pytest
 
 from aggregator.access.principal import Principal, Role
-from aggregator.graph import compiler, finding_pins, finding_recent, limits
+from aggregator.graph import compiler, finding_pins, finding_recent, group_sources, limits, taken
 from aggregator.graph.endpoint import GraphQL, GraphQLRequest
+from aggregator.store import finding_stats
+from aggregator.store.pool import open_pool
 from tests.aggregator.graph.conftest import ADMIN, KEY, Graph, viewer
 
 
@@ -134,6 +136,7 @@ async def test_a_question_outside_the_fast_set_is_refused_where_the_scope_is_lar
     monkeypatch.setattr(compiler, "SMALL_SCOPE_FINDINGS", 3)
     monkeypatch.setattr(finding_pins, "PINNED_VALUES", 1)
     monkeypatch.setattr(finding_recent, "RECENT_OPENED", 1)
+    monkeypatch.setattr(group_sources, "USED_CONTENTS", 1)
     for query in (
         "{ findings(orderBy: {field: RULE}) { nodes { id } } }",
         '{ findings(orderBy: {field: SCORE}, filter: {container: {eq: "x"}}) { nodes { id } } }',
@@ -145,9 +148,9 @@ async def test_a_question_outside_the_fast_set_is_refused_where_the_scope_is_lar
         "{ findings(orderBy: {field: FIRST_SEEN}, filter: {fixable: true}) { nodes { id } } }",
         '{ findings(filter: {container: {contains: "x"}}) { nodes { id } } }',
         "{ findings(filter: {or: [{fixable: true}, {fixable: false}]}) { nodes { id } } }",
-        "{ findingGroups(by: [RULE]) { totalCount } }",
-        "{ rules(orderBy: {field: FINDINGS}) { nodes { key } } }",
-        "{ images(orderBy: {field: CRITICAL}) { nodes { name } } }",
+        "{ findingGroups(by: [RULE, CLUSTER]) { totalCount } }",
+        "{ findingGroups(by: [CONTAINER]) { totalCount } }",
+        "{ subjects(orderBy: {field: CRITICAL}) { nodes { name } } }",
     ):
         error = await graph.error(query)
         assert error["extensions"]["code"] == "TOO_BROAD"
@@ -163,9 +166,37 @@ async def test_a_question_outside_the_fast_set_is_refused_where_the_scope_is_lar
         '{ findings(orderBy: {field: SCORE}, filter: {rule: {eq: "CVE-2024-0001"}}) { nodes { id } } }',
         '{ findings(orderBy: {field: SCORE}, filter: {cluster: {name: {eq: "empty"}}}) { nodes { id } } }',
         "{ findingGroups(by: [CLUSTER, SEVERITY]) { totalCount } }",
+        "{ findingGroups(by: [RULE, SEVERITY]) { totalCount } }",
+        '{ findingGroups(by: [RULE], filter: {cluster: {name: {eq: "empty"}}}) { totalCount } }',
         '{ cluster(name: "prod-eu") { findings(orderBy: {field: SCORE}) { totalCount } } }',
     ):
         await graph.ask(query)
+
+
+async def test_a_large_fleet_that_was_never_counted_is_not_answered_with_nothing(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taken, "SMALL_SCOPE_FINDINGS", -1)
+    pool = await open_pool(dsn, size=1, statement_timeout=30.0)
+    never = Graph(pool)
+    queries = (
+        "{ findingGroups(by: [RULE]) { asOf nodes { findings } } }",
+        "{ rules(orderBy: {field: FINDINGS}) { nodes { key } } }",
+        "{ images(orderBy: {field: CLUSTERS}) { nodes { name } } }",
+    )
+    for query in queries:
+        error = await never.error(query)
+        assert error["extensions"]["code"] == "TOO_BROAD"
+        assert "not been counted yet" in error["message"]
+    await finding_stats.take(pool)
+    for query in queries:
+        await never.ask(query)
+    groups = await never.ask(queries[0])
+    assert groups["findingGroups"]["asOf"] is not None
+    monkeypatch.setattr(taken, "SMALL_SCOPE_FINDINGS", 300_000)
+    exact = await Graph(pool).ask(queries[0])
+    assert exact["findingGroups"]["asOf"] is None
+    await pool.close()
 
 
 class Broken(Exception):  # noqa: N818 - as the driver's

@@ -11,7 +11,7 @@
           WHERE f1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND pc1.live + pc1.absent > 0
         GROUP BY 1, 2) SELECT row_to_json(j2)
             FROM (SELECT (SELECT count(*)
-              FROM (SELECT sc1.cluster_id AS d0, sc1.severity AS d1, coalesce(sum(sc1.findings), 0)::bigint AS findings, coalesce(sum(sc1.occurrences), 0)::bigint AS occurrences, count(DISTINCT sc1.cluster_id) AS clusters
+              FROM (SELECT sc1.cluster_id AS d0, sc1.severity AS d1
               FROM cluster_severity_count sc1
               WHERE sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc1.findings > 0
             GROUP BY 1, 2) g1) AS "totalCount", (SELECT coalesce(json_agg(j3), '[]'::json)

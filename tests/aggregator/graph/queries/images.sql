@@ -1,23 +1,33 @@
-    SELECT convert_to(CASE WHEN (SELECT sum(sc1.findings)
-    FROM cluster_severity_count sc1) > 300000 THEN '!0' ELSE (SELECT row_to_json(j1)
+      SELECT convert_to(CASE WHEN NOT ((SELECT coalesce(sum(sc1.findings), 0)
+      FROM cluster_severity_count sc1) <= 300000 OR EXISTS (SELECT
+    FROM finding_stats_taken)) THEN '!0' ELSE (SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT i2.id AS i_id, i2.registry AS i_registry, i2.repository AS i_repository, i2.tag AS i_tag, i2.digest AS i_digest, i2.digest_trusted AS i_digest_trusted, i2.name AS i_name
           FROM image i2
-            WHERE (SELECT true
+            WHERE CASE WHEN (SELECT coalesce(sum(sc4.findings), 0)
+            FROM cluster_severity_count sc4) <= 300000 THEN (SELECT true
             FROM image_usage iu7
-          WHERE iu7.image_id = i2.id LIMIT 1)
-            ORDER BY (SELECT coalesce(sum(n3.findings), 0)::bigint
+            WHERE iu7.image_id = i2.id LIMIT 1) ELSE EXISTS (SELECT
+            FROM image_spread o
+          WHERE o.image_id = i2.id) END
+            ORDER BY CASE WHEN (SELECT coalesce(sum(sc3.findings), 0)
+            FROM cluster_severity_count sc3) <= 300000 THEN (SELECT coalesce(sum(n3.findings), 0)::bigint
               FROM (SELECT pc8.content_id, count(*) AS places
               FROM placement_content pc8
               WHERE pc8.image_id = i2.id AND pc8.live + pc8.absent > 0
             GROUP BY 1) at2
               CROSS JOIN LATERAL (SELECT cc2.severity, cc2.findings * at2.places AS findings
               FROM content_count cc2
-        WHERE cc2.content_id = at2.content_id AND cc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND cc2.severity = 'CRITICAL') n3) DESC, i2.id DESC LIMIT 50) SELECT row_to_json(j2)
+            WHERE cc2.content_id = at2.content_id AND cc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND cc2.severity = 'CRITICAL') n3) ELSE (SELECT coalesce(sum(o.findings), 0)::bigint
+            FROM image_stat o
+        WHERE o.image_id = i2.id AND o.severity = 'CRITICAL' AND o.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) END DESC, i2.id DESC LIMIT 50) SELECT row_to_json(j2)
             FROM (SELECT (SELECT count(*)
             FROM image i1
-              WHERE (SELECT true
+              WHERE CASE WHEN (SELECT coalesce(sum(sc2.findings), 0)
+              FROM cluster_severity_count sc2) <= 300000 THEN (SELECT true
               FROM image_usage iu1
-            WHERE iu1.image_id = i1.id LIMIT 1)) AS "totalCount", (SELECT coalesce(json_agg(j3), '[]'::json)
+              WHERE iu1.image_id = i1.id LIMIT 1) ELSE EXISTS (SELECT
+              FROM image_spread o
+            WHERE o.image_id = i1.id) END) AS "totalCount", (SELECT coalesce(json_agg(j3), '[]'::json)
                 FROM (SELECT encode(convert_to('Image:' || x1.i_id, 'UTF8'), 'base64') AS "id", x1.i_registry AS "registry", x1.i_repository AS "repository", nullif(x1.i_tag, '') AS "tag", nullif(x1.i_digest, '') AS "digest", x1.i_digest_trusted AS "digestTrusted", x1.i_name AS "name", (SELECT ct1.os
                 FROM content ct1
                   WHERE ct1.os IS NOT NULL AND ct1.id IN (SELECT pc1.content_id

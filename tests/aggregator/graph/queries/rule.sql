@@ -1,15 +1,23 @@
     SELECT convert_to((SELECT row_to_json(j1)
         FROM (SELECT (SELECT row_to_json(j2)
-            FROM (SELECT encode(convert_to('Rule:' || r1.id, 'UTF8'), 'base64') AS "id", r1.key AS "key", r1.category AS "category", r1.title AS "title", r1.severity AS "severity", r1.score AS "score", r1.links AS "links", r1.published_at AS "publishedAt", (SELECT coalesce(sum(u2.placements), 0)::bigint
+            FROM (SELECT encode(convert_to('Rule:' || r1.id, 'UTF8'), 'base64') AS "id", r1.key AS "key", r1.category AS "category", r1.title AS "title", r1.severity AS "severity", r1.score AS "score", r1.links AS "links", r1.published_at AS "publishedAt", CASE WHEN (SELECT coalesce(sum(sc1.findings), 0)
+            FROM cluster_severity_count sc1) <= 300000 THEN (SELECT coalesce(sum(u2.placements), 0)::bigint
             FROM finding f2
             JOIN usage u2 ON u2.content_id = f2.content_id
-            WHERE f2.rule_id = r1.id AND f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u2.placements > 0) AS "findingCount", (SELECT count(DISTINCT u3.cluster_id)
+            WHERE f2.rule_id = r1.id AND f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u2.placements > 0) ELSE (SELECT coalesce(sum(o.findings), 0)::bigint
+            FROM rule_stat o
+            WHERE o.rule_id = r1.id AND o.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) END AS "findingCount", CASE WHEN (SELECT coalesce(sum(sc2.findings), 0)
+            FROM cluster_severity_count sc2) <= 300000 THEN (SELECT count(DISTINCT u3.cluster_id)
             FROM finding f3
             JOIN usage u3 ON u3.content_id = f3.content_id
-            WHERE f3.rule_id = r1.id AND f3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u3.placements > 0) AS "clusterCount", (SELECT coalesce(array_agg(DISTINCT f4.fixed_version) FILTER (WHERE f4.fixed_version IS NOT NULL), '{}')
+            WHERE f3.rule_id = r1.id AND f3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u3.placements > 0) ELSE (SELECT coalesce(bit_count(bit_or(o.clusters)), 0)::bigint
+            FROM rule_stat o
+            WHERE o.rule_id = r1.id AND o.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) END AS "clusterCount", ARRAY(SELECT DISTINCT f4.fixed_version AS v
             FROM finding f4
-            JOIN usage u4 ON u4.content_id = f4.content_id
-              WHERE f4.rule_id = r1.id AND f4.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u4.placements > 0) AS "fixedVersions", (WITH page1 AS (SELECT c2.name AS c_name
+              WHERE f4.rule_id = r1.id AND f4.fixed_version IS NOT NULL AND f4.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND (SELECT true
+              FROM usage u4
+            WHERE u4.content_id = f4.content_id AND u4.placements > 0 LIMIT 1)
+              ORDER BY 1) AS "fixedVersions", (WITH page1 AS (SELECT c2.name AS c_name
               FROM cluster c2
               LEFT JOIN agent_session ses2 ON ses2.cluster_id = c2.id
                 WHERE c2.id IN (SELECT u6.cluster_id
@@ -67,10 +75,13 @@
             JOIN usage u1 ON u1.content_id = f1.content_id
           WHERE f1.rule_id = r1.id LIMIT 1)
         ORDER BY r1.category LIMIT 1) j2) AS "rule", (SELECT row_to_json(j11)
-            FROM (SELECT r2.category AS "category", (SELECT coalesce(sum(u9.placements), 0)::bigint
+            FROM (SELECT r2.category AS "category", CASE WHEN (SELECT coalesce(sum(sc3.findings), 0)
+            FROM cluster_severity_count sc3) <= 300000 THEN (SELECT coalesce(sum(u9.placements), 0)::bigint
             FROM finding f12
             JOIN usage u9 ON u9.content_id = f12.content_id
-          WHERE f12.rule_id = r2.id AND f12.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u9.placements > 0) AS "findingCount"
+            WHERE f12.rule_id = r2.id AND f12.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u9.placements > 0) ELSE (SELECT coalesce(sum(o.findings), 0)::bigint
+            FROM rule_stat o
+          WHERE o.rule_id = r2.id AND o.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) END AS "findingCount"
           FROM rule r2
             WHERE r2.key = $3::text AND (SELECT true
             FROM finding f11

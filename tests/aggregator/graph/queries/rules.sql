@@ -1,28 +1,44 @@
-    SELECT convert_to(CASE WHEN (SELECT sum(sc1.findings)
-    FROM cluster_severity_count sc1) > 300000 THEN '!0' ELSE (SELECT row_to_json(j1)
+      SELECT convert_to(CASE WHEN NOT ((SELECT coalesce(sum(sc1.findings), 0)
+      FROM cluster_severity_count sc1) <= 300000 OR EXISTS (SELECT
+    FROM finding_stats_taken)) THEN '!0' ELSE (SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT r2.key AS r_key, r2.category AS r_category, r2.id AS r_id
           FROM rule r2
-            WHERE (SELECT true
+            WHERE CASE WHEN (SELECT coalesce(sum(sc6.findings), 0)
+            FROM cluster_severity_count sc6) <= 300000 THEN (SELECT true
             FROM finding f5
             JOIN usage u5 ON u5.content_id = f5.content_id
-          WHERE f5.rule_id = r2.id LIMIT 1)
-            ORDER BY (SELECT coalesce(sum(u4.placements), 0)::bigint
+            WHERE f5.rule_id = r2.id LIMIT 1) ELSE EXISTS (SELECT
+            FROM rule_stat o
+          WHERE o.rule_id = r2.id) END
+            ORDER BY CASE WHEN (SELECT coalesce(sum(sc5.findings), 0)
+            FROM cluster_severity_count sc5) <= 300000 THEN (SELECT coalesce(sum(u4.placements), 0)::bigint
             FROM finding f4
             JOIN usage u4 ON u4.content_id = f4.content_id
-        WHERE f4.rule_id = r2.id AND f4.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u4.placements > 0) DESC, r2.id DESC LIMIT 5) SELECT row_to_json(j2)
+            WHERE f4.rule_id = r2.id AND f4.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u4.placements > 0) ELSE (SELECT coalesce(sum(o.findings), 0)::bigint
+            FROM rule_stat o
+        WHERE o.rule_id = r2.id AND o.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) END DESC, r2.id DESC LIMIT 5) SELECT row_to_json(j2)
             FROM (SELECT (SELECT count(*)
             FROM rule r1
-              WHERE (SELECT true
+              WHERE CASE WHEN (SELECT coalesce(sum(sc2.findings), 0)
+              FROM cluster_severity_count sc2) <= 300000 THEN (SELECT true
               FROM finding f1
               JOIN usage u1 ON u1.content_id = f1.content_id
-            WHERE f1.rule_id = r1.id LIMIT 1)) AS "totalCount", (SELECT coalesce(json_agg(j3), '[]'::json)
-                FROM (SELECT x1.r_key AS "key", x1.r_category AS "category", (SELECT coalesce(sum(u2.placements), 0)::bigint
+              WHERE f1.rule_id = r1.id LIMIT 1) ELSE EXISTS (SELECT
+              FROM rule_stat o
+            WHERE o.rule_id = r1.id) END) AS "totalCount", (SELECT coalesce(json_agg(j3), '[]'::json)
+                FROM (SELECT x1.r_key AS "key", x1.r_category AS "category", CASE WHEN (SELECT coalesce(sum(sc3.findings), 0)
+                FROM cluster_severity_count sc3) <= 300000 THEN (SELECT coalesce(sum(u2.placements), 0)::bigint
                 FROM finding f2
                 JOIN usage u2 ON u2.content_id = f2.content_id
-                WHERE f2.rule_id = x1.r_id AND f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u2.placements > 0) AS "findingCount", (SELECT count(DISTINCT u3.cluster_id)
+                WHERE f2.rule_id = x1.r_id AND f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u2.placements > 0) ELSE (SELECT coalesce(sum(o.findings), 0)::bigint
+                FROM rule_stat o
+                WHERE o.rule_id = x1.r_id AND o.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) END AS "findingCount", CASE WHEN (SELECT coalesce(sum(sc4.findings), 0)
+                FROM cluster_severity_count sc4) <= 300000 THEN (SELECT count(DISTINCT u3.cluster_id)
                 FROM finding f3
                 JOIN usage u3 ON u3.content_id = f3.content_id
-              WHERE f3.rule_id = x1.r_id AND f3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u3.placements > 0) AS "clusterCount"
+                WHERE f3.rule_id = x1.r_id AND f3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND u3.placements > 0) ELSE (SELECT coalesce(bit_count(bit_or(o.clusters)), 0)::bigint
+                FROM rule_stat o
+              WHERE o.rule_id = x1.r_id AND o.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) END AS "clusterCount"
           FROM page1 x1 LIMIT 5) j3) AS "nodes") j2) AS "rules", (WITH page2 AS (SELECT r3.key AS r_key, r3.description AS r_description, r3.remediation AS r_remediation, r3.modified_at AS r_modified_at
           FROM rule r3
             WHERE (SELECT true
