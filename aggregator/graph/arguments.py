@@ -59,12 +59,14 @@ def _is_object(type_: GraphQLInputType) -> bool:
 
 def evaluate(node: ValueNode, type_: GraphQLInputType, variables: Mapping[str, Any]) -> Tree:
     """Return the tree for a value in the document; ABSENT for a variable that is not given."""
-    if isinstance(type_, GraphQLNonNull):
-        type_ = type_.of_type
+    needed, type_ = type_, type_.of_type if isinstance(type_, GraphQLNonNull) else type_
     if isinstance(node, VariableNode):
         name = node.name.value
         if name not in variables:
             return ABSENT
+        if variables[name] is None and needed is not type_:
+            # A variable that may be null stands where null may not, because it has a default.
+            raise GraphError(BAD_INPUT, f"${name} is null where {needed} is needed.")
         return _wrap(variables[name], type_, lambda bindings: bindings.variables[name])
     if isinstance(node, NullValueNode):
         return None
@@ -160,7 +162,10 @@ def shape(value: Any) -> Any:
 
 def check_values(value: Any, name: str) -> None:
     """Refuse what exceeds the limits on values, or what Postgres cannot hold."""
-    _check(value, name, [0])
+    try:
+        _check(value, name, [0])
+    except RecursionError:
+        raise GraphError(BAD_INPUT, f"{name}: values nest too deep.") from None
 
 
 def _check(value: Any, name: str, nodes: list[int]) -> None:

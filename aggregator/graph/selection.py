@@ -17,7 +17,6 @@ from graphql import (
     VariableNode,
     get_named_type,
 )
-from graphql.pyutils import Undefined
 
 from aggregator.graph.arguments import (
     ABSENT,
@@ -27,7 +26,7 @@ from aggregator.graph.arguments import (
     evaluate,
     plain,
 )
-from aggregator.graph.errors import LIMIT_EXCEEDED, GraphError
+from aggregator.graph.errors import BAD_INPUT, LIMIT_EXCEEDED, GraphError
 from aggregator.graph.limits import MAX_ALIASES, MAX_DEPTH, MAX_FIELDS
 
 TYPENAME = "__typename"
@@ -84,8 +83,9 @@ class Selection:
         if not isinstance(type_, GraphQLObjectType):
             raise TypeError(f"{type_name} is not an object type.")
         found: dict[str, Selected] = {}
+        spread: set[str] = set()
         for selection_set in sets:
-            for node in self._spread(type_, selection_set, path):
+            for node in self._spread(type_, selection_set, path, spread):
                 name = node.name.value
                 key = node.alias.value if node.alias else name
                 if key in found:
@@ -113,7 +113,11 @@ class Selection:
         return arguments
 
     def _spread(
-        self, type_: GraphQLObjectType, selection_set: SelectionSetNode, path: tuple[str, ...]
+        self,
+        type_: GraphQLObjectType,
+        selection_set: SelectionSetNode,
+        path: tuple[str, ...],
+        spread: set[str],  # the fragments that were spread here before: once is enough
     ) -> Iterator[FieldNode]:
         for node in selection_set.selections:
             if not self._included(node):
@@ -124,11 +128,13 @@ class Selection:
             elif isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
                 if condition is None or self._applies(type_, condition.name.value):
-                    yield from self._spread(type_, node.selection_set, path)
-            elif isinstance(node, FragmentSpreadNode):
+                    yield from self._spread(type_, node.selection_set, path, spread)
+            elif isinstance(node, FragmentSpreadNode) and node.name.value not in spread:
+                # Or a few fragments that each spread the next one twice would never end.
+                spread.add(node.name.value)
                 fragment = self._fragments[node.name.value]
                 if self._applies(type_, fragment.type_condition.name.value):
-                    yield from self._spread(type_, fragment.selection_set, path)
+                    yield from self._spread(type_, fragment.selection_set, path, spread)
 
     def _count(self, node: FieldNode, path: tuple[str, ...]) -> None:
         self._fields += 1
@@ -160,6 +166,8 @@ class Selection:
 
     def _boolean(self, node: Any) -> bool:
         if isinstance(node, VariableNode):
-            value = self._variables.get(node.name.value, Undefined)
-            return bool(value) and value is not Undefined
+            value = self._variables.get(node.name.value)
+            if value is None:
+                raise GraphError(BAD_INPUT, f"${node.name.value} is null where Boolean! is needed.")
+            return bool(value)
         return isinstance(node, BooleanValueNode) and node.value

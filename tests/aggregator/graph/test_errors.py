@@ -1,6 +1,7 @@
 """What fails does so as a whole, with a code, and says what to do."""
 
 import logging
+import sys
 from typing import Any
 
 import msgspec
@@ -66,6 +67,48 @@ async def test_bad_input_names_the_field_and_what_is_allowed(
     error = await graph.error(query, variables)
     assert error["extensions"]["code"] == code
     assert named in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("query", "needed"),
+    [
+        ('query ($x: String = "a") { cluster(name: $x) { id } }', "String!"),
+        ('query ($x: ID = "a") { node(id: $x) { id } }', "ID!"),
+        ("query ($x: Severity = LOW) { findings(filter: {severity: {in: [$x]}}) { totalCount } }", "Severity!"),
+        ("query ($x: FindingFilter = {}) { findings(filter: {and: [$x]}) { totalCount } }", "FindingFilter!"),
+        ("query ($x: FindingOrderField = RULE) { findings(orderBy: {field: $x}) { totalCount } }", "FindingOrderField!"),
+        ("query ($x: [FindingDimension!] = [RULE]) { findingGroups(by: $x) { totalCount } }", "[FindingDimension!]!"),
+        ('query ($x: String = "a") { clusters(filter: {labels: [{key: $x}]}) { totalCount } }', "String!"),
+        ("query ($x: Boolean = true) { fleet { images @skip(if: $x) } }", "Boolean!"),
+    ],
+)  # fmt: skip
+async def test_null_is_refused_where_a_default_let_a_nullable_variable_stand(
+    graph: Graph, query: str, needed: str
+) -> None:
+    error = await graph.error(query, {"x": None})
+    assert error["extensions"]["code"] == "BAD_INPUT"
+    assert error["message"] == f"$x is null where {needed} is needed."
+
+
+async def test_fragments_that_double_at_every_level_are_read_once(graph: Graph) -> None:
+    levels = 60
+    doubling = " ".join(
+        f"fragment F{n} on Fleet {{ ...F{n + 1} ...F{n + 1} }}" for n in range(levels)
+    )
+    text = f"{{ fleet {{ reports ...F0 }} }} {doubling} fragment F{levels} on Fleet"
+    skipped = await graph.ask(text + " { images @skip(if: true) }")
+    assert list(skipped["fleet"]) == ["reports"]
+    assert list((await graph.ask(text + " { images }"))["fleet"]) == ["reports", "images"]
+
+
+async def test_values_that_nest_deeper_than_python_goes_are_refused(graph: Graph) -> None:
+    query = 'mutation ($x: JSON) { updateCluster(name: "no", labels: $x) { id } }'
+    deep: Any = []
+    for _ in range(sys.getrecursionlimit()):
+        deep = [deep]
+    error = await graph.error(query, {"x": deep})
+    assert error["extensions"]["code"] == "BAD_INPUT"
+    assert "deep" in error["message"]
 
 
 async def test_a_failure_inside_names_its_path(graph: Graph) -> None:
