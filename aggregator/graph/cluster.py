@@ -78,24 +78,27 @@ class ClusterKind:
     kind: str = column("split_part({k.kind}, '/', 2)", "The kind.")
     state: KindState = column("{k.state}", "Whether it could be listed and is watched.")
     reports: Long = mapped(
-        Computed(lambda c, row, _: _reports(c, row)), "How many reports of this kind are held."
+        Computed(lambda c, row, _: _held(c, row, "{k.entries}", "count(*)")),
+        "How many reports of this kind are held.",
     )
-    newest_report_at: DateTime | None = column(
-        "{k.newest_report_at}", "The newest time that a report of this kind names."
+    newest_report_at: DateTime | None = mapped(
+        Computed(lambda c, row, _: _held(c, row, "{k.newest_report_at}", "max({rp.reported_at})")),
+        "The newest time that a report of this kind names.",
     )
     scanner: str | None = column("{k.scanner}", "The scanner that wrote them, with its version.")
 
 
-def _reports(compilation: Compilation, row: Row) -> str:
+def _held(compilation: Compilation, row: Row, kept: str, value: str) -> str:
+    """Return what is kept of all reports of a kind; of some namespaces' alone, the same of these."""
     if not compilation.statement.scoped_namespaces:
-        return row.fill("{k.entries}")
+        return row.fill(kept)
     inner = REPORT.row(compilation.statement, row)
     found = [
         inner.fill("{rp.cluster_id} = {up[k].cluster_id}"),
         inner.fill("{rp.api_group} || '/' || {rp.kind} = {up[k].kind}"),
         *REPORT.scope(compilation.statement, inner),
     ]
-    return f"(SELECT count(*) FROM {inner.fill(REPORT.source)}{where(found)})"
+    return f"(SELECT {inner.fill(value)} FROM {inner.fill(REPORT.source)}{where(found)})"
 
 
 def _severities(compilation: Compilation, row: Row, field: Selected) -> str:

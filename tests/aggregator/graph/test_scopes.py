@@ -90,13 +90,16 @@ async def test_shared_things_do_not_lead_out_of_the_scope(graph: Graph) -> None:
 async def test_a_cluster_tells_a_namespaced_caller_only_of_its_namespaces(graph: Graph) -> None:
     data = await graph.ask(
         '{ cluster(name: "prod-eu") { failedReports severities { total }'
-        " kinds { kind reports } subjects { totalCount } } }",
+        " kinds { kind reports newestReportAt } subjects { totalCount } } }",
         principal=SHOP,
     )
     cluster = data["cluster"]
     assert cluster["failedReports"] == 0
     assert cluster["severities"]["total"] == 3
-    assert {kind["kind"]: kind["reports"] for kind in cluster["kinds"]}["PolicyReport"] == 0
+    kinds = {kind["kind"]: kind for kind in cluster["kinds"]}
+    assert kinds["PolicyReport"]["reports"] == 0
+    assert kinds["ConfigAuditReport"]["newestReportAt"] is None  # there is one in web
+    assert kinds["VulnerabilityReport"]["newestReportAt"] == "2026-01-01T08:00:00+00:00"
     assert cluster["subjects"]["totalCount"] == 1
 
 
