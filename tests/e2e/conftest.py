@@ -62,9 +62,11 @@ class Aggregator(Struct):
 
 
 @contextlib.asynccontextmanager
-async def serve(dsn: str, home: Path, *, port: int = 0) -> AsyncIterator[Aggregator]:
+async def serve(
+    dsn: str, home: Path, *, port: int = 0, **settings_: Any
+) -> AsyncIterator[Aggregator]:
     """Run an aggregator on a database."""
-    settings = Settings(database_url=dsn)
+    settings = Settings(database_url=dsn, **settings_)
     app = create_app(settings)
     listener = bind(Address("127.0.0.1", port))
     address = bound_address(listener)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 from msgspec import Struct
 
+from aggregator.store.pool import Connection
 from tests.aggregator.graph import fleet
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -103,7 +103,7 @@ GROUP BY 1, 2, 3, 4
 """
 
 
-async def load(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def load(connection: Connection) -> None:
     """Put the events into a database with the small fleet."""
     await connection.execute(
         "SELECT runtime_event_make_partitions($1::date, $1::date + $2::int)", START.date(), DAYS

@@ -5,8 +5,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import zstandard
+from msgspec import Struct
+
+from aggregator.store.pool import Connection
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -162,6 +164,21 @@ RUNNING: list[tuple[int, str, int, int]] = [
     (8, "app", 3, 1),
 ]
 
+Subject = tuple[int, str, str, str, str, dict[str, str], bool, int | None]
+Report = tuple[int, str, str | None, str, str, int | None, str, str]
+
+
+class Fleet(Struct, frozen=True):
+    """What a fleet is made of, each as the list of the same name above."""
+
+    clusters: list[tuple[str, dict[str, str], str | None]]
+    subjects: list[Subject]
+    reports: list[Report]
+    running: list[tuple[int, str, int, int]]
+
+
+SMALL = Fleet(CLUSTERS, SUBJECTS, REPORTS, RUNNING)
+
 # What is kept of reports; equal to what ingest keeps (aggregator/store).
 RECOUNT = """
 INSERT INTO placement_content
@@ -200,6 +217,9 @@ UPDATE subject s SET
         WHERE p.subject_id = s.id AND r.state <> 'SUPERSEDED'),
     present = coalesce(s.running, false)
         OR EXISTS (SELECT FROM placement p WHERE p.subject_id = s.id);
+"""
+
+KINDS = """
 INSERT INTO sync_root (cluster_id, kind, state, entries, newest_report_at, scanner)
 SELECT cluster_id, api_group || '/' || kind, 'SYNCED', count(*), max(reported_at), max(scanner)
 FROM report GROUP BY 1, 2;
@@ -207,7 +227,7 @@ INSERT INTO sync_root (cluster_id, kind, state, entries)
 SELECT id, 'inventory/Workload', 'SYNCED', 1 FROM cluster WHERE mode = 'AGENT';
 INSERT INTO sync_root (cluster_id, kind, state, message)
 SELECT id, 'aquasecurity.github.io/SbomReport', 'FORBIDDEN', 'no right' FROM cluster
-WHERE name = 'prod-us';
+WHERE name = 'prod-us' ON CONFLICT DO NOTHING;
 ANALYZE;
 """
 
@@ -219,16 +239,16 @@ def key_of(rule: int, package: str | None, target: str | None) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-async def load(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def load(connection: Connection, fleet: Fleet = SMALL) -> None:
     """Fill empty tables with the fleet."""
     await _load_shared(connection)
-    await _load_clusters(connection)
-    await _load_reports(connection)
-    await connection.execute(RECOUNT)
+    await _load_clusters(connection, fleet)
+    await _load_reports(connection, fleet)
+    await connection.execute(RECOUNT + KINDS)
     await _load_history(connection)
 
 
-async def _load_shared(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def _load_shared(connection: Connection) -> None:
     await connection.executemany(
         "INSERT INTO rule (category, key, severity, score, title, links, published_at)"
         " VALUES ($1::text::finding_category, $2, $3::text::severity, $4, $5, $6, $7)",
@@ -296,8 +316,8 @@ async def _load_shared(connection: "asyncpg.Connection[asyncpg.Record]") -> None
             )
 
 
-async def _load_clusters(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    for number, (name, labels, mode) in enumerate(CLUSTERS, 1):
+async def _load_clusters(connection: Connection, fleet: Fleet) -> None:
+    for number, (name, labels, mode) in enumerate(fleet.clusters, 1):
         await connection.execute(
             "INSERT INTO cluster (ordinal, name, labels, uid, mode, kubernetes_version,"
             " agent_version)"
@@ -324,12 +344,12 @@ async def _load_clusters(connection: "asyncpg.Connection[asyncpg.Record]") -> No
         " running, pods) VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9)",
         [
             (c + 1, g, k, ns, n, json.dumps(labels), resolved, True if pods else None, pods)
-            for c, g, k, ns, n, labels, resolved, pods in SUBJECTS
+            for c, g, k, ns, n, labels, resolved, pods in fleet.subjects
         ],
     )
     await connection.executemany(
         "INSERT INTO running_image VALUES ($1, $2, $3, $4, $5)",
-        [(SUBJECTS[s][0] + 1, s + 1, c, i + 1, pods) for s, c, i, pods in RUNNING],
+        [(fleet.subjects[s][0] + 1, s + 1, c, i + 1, pods) for s, c, i, pods in fleet.running],
     )
     await connection.execute(
         "INSERT INTO failed_report (cluster_id, api_group, kind, namespace, name, sub_key, reason,"
@@ -342,12 +362,12 @@ async def _load_clusters(connection: "asyncpg.Connection[asyncpg.Record]") -> No
     )
 
 
-async def _load_reports(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def _load_reports(connection: Connection, fleet: Fleet) -> None:
     numbers = {name: number for number, name in enumerate(CONTENTS, 1)}
     for number, (subject, source, category, container, content, image, state, name) in enumerate(
-        REPORTS, 1
+        fleet.reports, 1
     ):
-        cluster, _, _, namespace, _, _, _, _ = SUBJECTS[subject]
+        cluster, _, subject_kind, namespace, subject_name, _, _, _ = fleet.subjects[subject]
         placement = await connection.fetchval(
             "INSERT INTO placement (cluster_id, subject_id, namespace, category, source, container)"
             " VALUES ($1, $2, $3, $4::text::finding_category, $5, $6)"
@@ -355,7 +375,7 @@ async def _load_reports(connection: "asyncpg.Connection[asyncpg.Record]") -> Non
             " DO UPDATE SET source = excluded.source RETURNING id",
             cluster + 1,
             subject + 1,
-            "web" if SUBJECTS[subject][2] == "Namespace" else namespace,
+            subject_name if subject_kind == "Namespace" else namespace,
             category,
             source,
             container,
@@ -383,7 +403,7 @@ async def _load_reports(connection: "asyncpg.Connection[asyncpg.Record]") -> Non
         )
 
 
-async def _load_history(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def _load_history(connection: Connection) -> None:
     """Each placement opens all it holds at once, nginx of prod-eu in three steps."""
     await connection.execute(
         "INSERT INTO transition (placement_id, cluster_id, at, observed_at, before, after)"
