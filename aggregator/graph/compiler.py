@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from graphql import GraphQLSchema, SelectionSetNode
 
+from aggregator.graph import introspection
 from aggregator.graph.arguments import Given, Tree, constant
 from aggregator.graph.errors import BAD_INPUT, LIMIT_EXCEEDED, TOO_BROAD, GraphError
 from aggregator.graph.limits import (
@@ -93,6 +94,7 @@ class Compilation:
             )
         about = tuple(field for field in fields if field.name in INTROSPECTION)
         rest = [field for field in fields if field.name not in INTROSPECTION]
+        introspection.check(self.selection, about)
         if about and not rest:
             return Plan(None, (), (), (), splices=False, introspection=about)
         return replace(self.finish(self._render(rest, Row(), "")), introspection=about)

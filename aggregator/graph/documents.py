@@ -34,6 +34,7 @@ from aggregator.graph.errors import (
 )
 from aggregator.graph.limits import (
     DOCUMENT_CACHE,
+    DOCUMENT_CACHE_BYTES,
     MAX_DOCUMENT_BYTES,
     MAX_ERRORS,
     MAX_NESTING,
@@ -100,14 +101,14 @@ class Documents:
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
-        self._cache: Lru[str, Document] = Lru(DOCUMENT_CACHE)
+        self._cache: Lru[str, Document] = Lru(DOCUMENT_CACHE, DOCUMENT_CACHE_BYTES)
 
     def read(self, text: str) -> Document:
         """Return the document for a query text."""
         document = self._cache.get(text)
         if document is None:
             document = self._parse(text)
-            self._cache.put(text, document)
+            self._cache.put(text, document, len(text))
         return document
 
     def _parse(self, text: str) -> Document:

@@ -59,7 +59,12 @@ STATEMENT_TIMEOUT = 10.0  # seconds for one operation's statement
 PACKED_FROM = 1024  # bytes of an answer from which it is packed for a client that accepts it
 PACKED_APART = 256 * 1024  # bytes of an answer above which a thread packs it
 PLAN_CACHE = 512  # plans; a flood of distinct shapes evicts the oldest instead of filling memory
+PLAN_CACHE_BYTES = 8 << 20  # of the texts and statements of these
 DOCUMENT_CACHE = 512  # parsed and validated documents, likewise
+DOCUMENT_CACHE_BYTES = 512 << 10  # of their texts; a document takes up to a hundred times as much
+MAX_INTROSPECTION = (
+    400_000  # fields of an answer about the schema, estimated: twice what GraphiQL asks for
+)
 
 ONLINE_WITHIN = 45  # seconds since a cluster was last seen: three heartbeats
 STALE_WITHIN = 900  # seconds since a cluster was last seen; OFFLINE after that

@@ -15,7 +15,7 @@ from aggregator.graph import subscription
 from aggregator.graph.arguments import shape
 from aggregator.graph.compiler import Compilation, Plan
 from aggregator.graph.documents import Document
-from aggregator.graph.limits import PLAN_CACHE, WALKED_CLUSTERS
+from aggregator.graph.limits import PLAN_CACHE, PLAN_CACHE_BYTES, WALKED_CLUSTERS
 from aggregator.graph.lru import Lru
 from aggregator.graph.selection import Selection
 from aggregator.graph.statement import Read, Statement
@@ -26,8 +26,8 @@ class Plans:
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
-        self._cache: Lru[Any, Plan] = Lru(PLAN_CACHE)
-        self._followed: Lru[Any, tuple[Plan, Read]] = Lru(PLAN_CACHE)
+        self._cache: Lru[Any, Plan] = Lru(PLAN_CACHE, PLAN_CACHE_BYTES)
+        self._followed: Lru[Any, tuple[Plan, Read]] = Lru(PLAN_CACHE, PLAN_CACHE_BYTES)
 
     def query(
         self,
@@ -42,7 +42,7 @@ class Plans:
         plan = self._cache.get(key)
         if plan is None:
             plan = self._make(document, operation, variables, scope)
-            self._cache.put(key, plan)
+            self._cache.put(key, plan, _weight(text, plan))
         return plan
 
     def _make(
@@ -68,7 +68,7 @@ class Plans:
         plan = self._followed.get(key)
         if plan is None:
             plan = subscription.plan(self.compilation(document, variables, scope), operation)
-            self._followed.put(key, plan)
+            self._followed.put(key, plan, _weight(text, plan[0]))
         return plan
 
     def compilation(
@@ -97,6 +97,10 @@ def _key(
         _few_clusters(scope),
         scope.namespaces is not None,
     )
+
+
+def _weight(text: str, plan: Plan) -> int:
+    return len(text) + len(plan.sql or "")
 
 
 def _few_clusters(scope: Scope) -> bool:

@@ -22,7 +22,7 @@ else:
 
 CONNECT_TIMEOUT = 10.0  # seconds
 COMMAND_TIMEOUT = 60.0  # seconds, beyond every statement timeout
-STATEMENT_CACHE = 512  # prepared statements a connection
+STATEMENT_CACHE = 128  # prepared statements a connection: a backend holds about 300 kB of each
 KEEPS_PLAN = "/* keeps its plan */"  # begins a statement whose plan serves all values alike
 
 

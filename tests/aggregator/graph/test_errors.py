@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from graphql import get_introspection_query
 
 from aggregator.access.principal import Principal, Role
 from aggregator.graph import compiler, finding_pins, finding_recent, group_sources, limits, taken
@@ -215,6 +216,20 @@ async def test_a_question_outside_the_fast_set_is_refused_where_the_scope_is_lar
         '{ cluster(name: "prod-eu") { findings(orderBy: {field: SCORE}) { totalCount } } }',
     ):
         await graph.ask(query)
+
+
+async def test_lists_within_lists_of_the_schema_are_limited(graph: Graph) -> None:
+    await graph.execute(get_introspection_query(input_value_deprecation=True))
+    fields = " ".join(f"a{n}: fields {{ type {{ ...F }} }}" for n in range(6))
+    names = " ".join(f"b{n}: fields {{ name }}" for n in range(6))
+    error = await graph.error(
+        f"{{ __schema {{ types {{ {fields} }} }} }} fragment F on __Type {{ {names} }}"
+    )
+    assert error["extensions"]["code"] == "LIMIT_EXCEEDED"
+    assert "the limit is 400,000" in error["message"]
+    aliases = " ".join(f"a{n}: name" for n in range(201))
+    error = await graph.error(f'{{ __type(name: "Query") {{ {aliases} }} }}')
+    assert error["extensions"]["code"] == "LIMIT_EXCEEDED"
 
 
 async def test_a_large_fleet_that_was_never_counted_is_not_answered_with_nothing(
