@@ -6,7 +6,8 @@ that runs on this machine. The local administrator's token is never sent to any 
 
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -128,6 +129,19 @@ class Client:
         body = {"query": query, "variables": variables or {}}
         return self._request("POST", "/graphql", body)
 
+    def rows(self, query: str, variables: dict[str, Any], accept: str) -> Iterator[bytes]:
+        """Ask for the rows of a connection in another format, and yield them as they come."""
+        url = f"{self.server.url}/graphql"
+        body = {"query": query, "variables": variables}
+        with self._failing(url), self._open() as client:
+            headers = {"Accept": accept}
+            with client.stream("POST", url, json=body, headers=headers) as response:
+                if not response.headers.get("content-type", "").startswith(accept):
+                    response.read()
+                    self._read(response)
+                    raise RequestError(f"{url} does not answer with {accept}: is it an older one?")
+                yield from response.iter_bytes()
+
     def get(self, path: str) -> dict[str, Any]:
         """Read a resource that GraphQL has no field for."""
         return self._request("GET", path, None)
@@ -137,12 +151,18 @@ class Client:
         return self._request("POST", path, None)
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        url = self.server.url + path
+        with self._failing(url), self._open() as client:
+            response = client.request(method, url, json=body)
+        return self._read(response)
+
+    @contextmanager
+    def _failing(self, url: str) -> Iterator[None]:
+        """Say what was attempted where a request fails."""
         import httpx
 
-        url = self.server.url + path
         try:
-            with self._open() as client:
-                response = client.request(method, url, json=body)
+            yield
         except httpx.ConnectError as error:
             raise RequestError(
                 f"{self.server.url} cannot be reached: {error}. Is it running?"
@@ -151,7 +171,6 @@ class Client:
             raise RequestError(f"{url} did not answer within {TIMEOUT:.0f} s.") from error
         except httpx.HTTPError as error:
             raise RequestError(f"Asking {url} failed: {error}") from error
-        return self._read(response)
 
     def _open(self) -> "httpx.Client":
         import httpx

@@ -10,8 +10,9 @@ import click
 
 from aggregator.cli.client import AnswerError, Client, find_server, server_options
 from aggregator.cli.follow import follow
-from aggregator.cli.table import as_csv, as_text, rows_of
+from aggregator.cli.table import as_text, rows_of
 
+ROWS = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
 _SUBSCRIPTION = re.compile(r"(?:\s|#[^\n]*\n)*subscription\b")
 _TEXT_VARIABLE = r"\$%s\s*:\s*\[?\s*(?:String|ID|DateTime)\b"
 
@@ -34,10 +35,11 @@ _TEXT_VARIABLE = r"\$%s\s*:\s*\[?\s*(?:String|ID|DateTime)\b"
 @click.option(
     "--format",
     "style",
-    type=click.Choice(["json", "table", "csv"]),
+    type=click.Choice(["json", "table", "csv", "ndjson"]),
     default="json",
     show_default=True,
-    help="json prints the whole answer; table and csv the nodes of its first connection.",
+    help="json prints the whole answer; table the nodes of its first connection; csv and ndjson "
+    "every row of the one connection asked for, on all pages, as they come.",
 )
 @server_options
 def query(
@@ -52,6 +54,8 @@ def query(
       fleetwatch query '{ fleet { clusters severities { critical high } } }'
       fleetwatch query --format table \\
         '{ findings(first: 20) { nodes { severity rule { key } cluster { name } } } }'
+      fleetwatch query --format csv \\
+        '{ findings { nodes { severity rule { key } cluster { name } } } }' > findings.csv
       fleetwatch query --var rule=CVE-2021-44228 \\
         'query ($rule: String!) { rule(key: $rule) { clusterCount findingCount } }'
       fleetwatch query 'subscription { runtimeEvents { cursor node { time rule pod } } }'
@@ -68,6 +72,10 @@ def query(
         follow(server, text, read_variables(variables, text))
         return
     client = Client(server)
+    if style in ROWS:
+        for part in client.rows(text, read_variables(variables, text), ROWS[style]):
+            click.echo(part, nl=False)
+        return
     try:
         answer = client.answer(text, read_variables(variables, text))
     except AnswerError as error:
@@ -79,7 +87,7 @@ def query(
         return
     rows = rows_of(answer["data"])
     if rows:
-        click.echo(as_text(rows) if style == "table" else as_csv(rows))
+        click.echo(as_text(rows))
     else:
         click.echo("The answer holds no rows.", err=True)
 

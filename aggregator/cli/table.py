@@ -1,11 +1,9 @@
-"""Answers as rows: plain columns for a terminal, CSV for a spreadsheet.
+"""Answers as rows: plain columns for a terminal.
 
 An answer's rows are the nodes of its first connection, else its first list of objects, else the
 answer itself. Nested objects become columns named by their path, as `rule.key`.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -36,16 +34,6 @@ def as_text(rows: Sequence[Row], columns: Sequence[str] | None = None) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
-
-
-def as_csv(rows: Sequence[Row]) -> str:
-    """Write rows as CSV with a header."""
-    names = columns_of(rows)
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue().rstrip("\n")
 
 
 def _connections(value: Any) -> Iterator[list[Any]]:

@@ -7,10 +7,12 @@ told so in a few bytes. The tag is of what is answered, not of how it is packed,
 import asyncio
 import hashlib
 import zlib
+from collections.abc import AsyncIterator
+from typing import Any
 
 import zstandard
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from aggregator.graph.limits import PACKED_APART, PACKED_FROM
 
@@ -37,6 +39,29 @@ async def respond(request: Request, body: bytes, status: int, *, tagged: bool = 
         else:
             body = _packed(body, encoding)
     return Response(body, status, headers, JSON)
+
+
+async def stream(
+    request: Request, chunks: AsyncIterator[bytes], media_type: str
+) -> StreamingResponse:
+    """Return the response for bytes that come in parts, packed as they come."""
+    headers = {"vary": "accept, accept-encoding"}
+    encoding = _encoding(request.headers.get("accept-encoding", ""))
+    if encoding:
+        headers["content-encoding"] = encoding
+        chunks = _packing(chunks, encoding)
+    return StreamingResponse(chunks, 200, headers, media_type)
+
+
+async def _packing(chunks: AsyncIterator[bytes], encoding: str) -> AsyncIterator[bytes]:
+    packer: Any = zlib.compressobj(GZIP_LEVEL, wbits=31)
+    if encoding == "zstd":
+        packer = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compressobj()
+    async for chunk in chunks:
+        packed = await asyncio.to_thread(packer.compress, chunk)
+        if packed:
+            yield packed
+    yield packer.flush()
 
 
 def _tag(body: bytes) -> str:

@@ -61,9 +61,13 @@ class Plan:
     splices: bool  # the answer holds contents that are to be put in
     introspection: tuple[Selected, ...] = ()  # root fields that are about the schema
 
+    def cost(self, bindings: Bindings) -> int:
+        """Return how many rows are asked for along the tree."""
+        return sum(rows.cost(bindings) for rows in self.rows)
+
     def values(self, bindings: Bindings) -> list[Any]:
         """Return the statement's parameters, having checked them."""
-        cost = sum(rows.cost(bindings) for rows in self.rows)
+        cost = self.cost(bindings)
         if cost > MAX_COST:
             raise GraphError(
                 LIMIT_EXCEEDED,

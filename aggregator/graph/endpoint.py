@@ -8,7 +8,7 @@ whose value is the answer's `data`; a text seen before costs a look-up and the s
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -21,10 +21,10 @@ from starlette.responses import Response as HttpResponse
 from strawberry.http.ides import get_graphql_ide_html
 
 from aggregator.access.principal import Principal, Scope
-from aggregator.graph import follower, introspection, position, schema
-from aggregator.graph.answer import JSON, respond
+from aggregator.graph import export, follower, introspection, position, rows, schema
+from aggregator.graph.answer import JSON, respond, stream
 from aggregator.graph.changes import Changes
-from aggregator.graph.compiler import REFUSED, Plan
+from aggregator.graph.compiler import REFUSED, Compilation, Plan
 from aggregator.graph.documents import Documents
 from aggregator.graph.errors import (
     BAD_INPUT,
@@ -42,6 +42,7 @@ from aggregator.graph.limits import MAX_BODY_BYTES, STATEMENT_TIMEOUT
 from aggregator.graph.plans import Plans
 from aggregator.graph.splices import splice
 from aggregator.graph.statement import Bindings, Read
+from aggregator.graph.turns import Turns
 from aggregator.store.pool import AWAY
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,7 @@ class GraphQL:
         self._schema = schema.core(schema.build())
         self._documents = Documents(self._schema)
         self._plans = Plans(self._schema)
+        self._turns = Turns()
         self._decoder = msgspec.json.Decoder(GraphQLRequest)
 
     async def handle(self, request: Request) -> HttpResponse:
@@ -116,9 +118,45 @@ class GraphQL:
         except (GraphError, InvalidError) as error:
             errors = error.errors if isinstance(error, InvalidError) else [error]
             return HttpResponse(failure(errors), status_of(errors), media_type=JSON)
+        format_ = rows.wanted(request.headers.get("accept", ""))
+        if format_ is not None:
+            return await self._export(request, asked, format_)
         answer = await self.execute(asked, request.state.principal)
         tagged = by_get and answer.status == HTTPStatus.OK
         return await respond(request, answer.body, answer.status, tagged=tagged)
+
+    async def _export(self, request: Request, asked: GraphQLRequest, format_: str) -> HttpResponse:
+        try:
+            writer, pages = self._exported(asked, request.state.principal, format_)
+            first: list[msgspec.Raw] = await anext(pages, [])
+        except (GraphError, InvalidError) as error:
+            errors = error.errors if isinstance(error, InvalidError) else [error]
+            return HttpResponse(failure(errors), status_of(errors), media_type=JSON)
+        return await stream(request, rows.written(writer, first, pages), writer.media_type)
+
+    def _exported(
+        self, asked: GraphQLRequest, principal: Principal, format_: str
+    ) -> tuple[rows.Writer, AsyncIterator[list[msgspec.Raw]]]:
+        document = self._documents.read(asked.query)
+        operation = document.operation(asked.operation_name)
+        if operation.operation is not OperationType.QUERY:
+            raise GraphError(BAD_REQUEST, "Only queries answer with rows.")
+        variables = self._documents.variables(operation, asked.variables or {}).coerced
+
+        def compilation(given: Mapping[str, Any]) -> Compilation:
+            return self._plans.compilation(document, given, principal.scope)
+
+        async def run(plan: Plan, bindings: Bindings) -> bytes:
+            async with self._turns.turn(principal.credential_id):
+                return await self._run(plan, bindings)
+
+        selection = compilation(variables).selection
+        found = export.find(selection, operation)
+        bindings = Bindings(variables, principal.scope, self._cursor_key)
+        return (
+            rows.writer(format_, selection, found.rows),
+            export.pages(found, compilation, run, bindings),
+        )
 
     def _read_url(self, request: Request) -> GraphQLRequest:
         given = request.query_params
@@ -185,7 +223,8 @@ class GraphQL:
     async def execute(self, request: GraphQLRequest, principal: Principal) -> Response:
         """Answer one operation as a principal."""
         try:
-            body = await self._answer(request, principal)
+            async with self._turns.turn(principal.credential_id):
+                body = await self._answer(request, principal)
         except GraphError as error:
             return _failed([error])
         except InvalidError as errors:

@@ -54,8 +54,12 @@ FOLLOW_EVERY = 5.0  # seconds between looks of a subscription that nobody wakes
 HELD_EVERY = 0.1  # seconds between looks, one a replica, while a transaction holds events back
 OUT_OF_REACH = 300.0  # seconds that a subscription waits for a database that does not answer
 
+MAX_RUNNING = 8  # operations of one token that run at a time on one replica; others wait for them
+MAX_UNDER_WAY = 100  # operations of one token that run or wait on one replica
 STATEMENT_TIMEOUT = 10.0  # seconds for one operation's statement
 
+MAX_EXPORT_ROWS = 5_000_000  # of one export as CSV or lines of JSON
+EXPORT_PAGES = (1_000, 100, 10)  # rows of one statement of it, the most that MAX_COST allows
 PACKED_FROM = 1024  # bytes of an answer from which it is packed for a client that accepts it
 PACKED_APART = 256 * 1024  # bytes of an answer above which a thread packs it
 PLAN_CACHE = 512  # plans; a flood of distinct shapes evicts the oldest instead of filling memory

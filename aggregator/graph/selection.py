@@ -10,6 +10,8 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLField,
+    GraphQLList,
+    GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
@@ -49,6 +51,14 @@ class Selected:
         if self.definition is None:
             return "String"
         return str(get_named_type(self.definition.type).name)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the field's value is a list."""
+        type_ = self.definition.type if self.definition else None
+        if isinstance(type_, GraphQLNonNull):
+            type_ = type_.of_type
+        return isinstance(type_, GraphQLList)
 
     @property
     def sets(self) -> list[SelectionSetNode]:

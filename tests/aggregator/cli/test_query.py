@@ -70,7 +70,6 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]
     [
         ("json", '{"data": {"clusters": {"nodes": [{"name": "a"}, {"name": "b"}]}}}'),
         ("table", "NAME\na\nb\n"),
-        ("csv", "name\na\nb\n"),
     ],
 )
 @pytest.mark.usefixtures("answered")

@@ -1,11 +1,8 @@
 """Answers as rows."""
 
-import csv
-import io
-
 import pytest
 
-from aggregator.cli.table import as_csv, as_text, rows_of
+from aggregator.cli.table import as_text, rows_of
 
 
 def test_rows_are_the_nodes_of_the_first_connection() -> None:
@@ -42,11 +39,3 @@ def test_columns_line_up_and_control_characters_stay_away() -> None:
         "x           1",
         "long�[31m      z",
     ]
-
-
-def test_csv_is_read_back_as_it_was() -> None:
-    rows = [{"a": 'x,"y"', "b": "line\nbreak"}, {"b": "ü"}]
-
-    read = list(csv.DictReader(io.StringIO(as_csv(rows))))
-
-    assert read == [{"a": 'x,"y"', "b": "line\nbreak"}, {"a": "", "b": "ü"}]
