@@ -200,12 +200,13 @@ class Compilation:
             if leaf.value in PLANNED_SIZES:
                 yield str(int(leaf.value))
             else:
-                yield self.statement.bind(read, "int", key=("first", id(rows)))
+                yield self.statement.bind(read, "int", key=("first", id(rows)), steers=True)
         finally:
             self._open.pop()
 
     def refuse_where(self, condition: str, error: GraphError) -> None:
         """Answer an error in place of data where a condition holds; the same statement looks."""
+        self.statement.plans_anew = True
         self._guards.append((condition, error))
 
     def refuse_unless_small(

@@ -160,11 +160,11 @@ def time_bounds(compilation: Compilation, tree: Tree) -> tuple[list[str], list[s
         if not isinstance(leaf, Given):
             continue
         if name == "since":
-            since.append(bind(leaf.read, "timestamptz"))
+            since.append(bind(leaf.read, "timestamptz", steers=True))
         elif name == "until":
-            until.append(bind(leaf.read, "timestamptz"))
+            until.append(bind(leaf.read, "timestamptz", steers=True))
         else:
-            since.append(f"now() - {bind(_span(leaf.read), 'interval')}")
+            since.append(f"now() - {bind(_span(leaf.read), 'interval', steers=True)}")
     return since, until
 
 

@@ -266,8 +266,7 @@ class _FindingPager:
         # The walk begins at the cursor's entry; of that entry alone, places up to the cursor's
         # are skipped. Both are index conditions.
         value, entry, cluster, placement = (
-            bound(self._compilation, term, after, index, steers=False)
-            for index, term in enumerate(self.terms)
+            bound(self._compilation, term, after, index) for index, term in enumerate(self.terms)
         )
         sign = "<=" if self._direction is Direction.DESC else ">="
         conditions.entry.append(
@@ -302,8 +301,7 @@ class _FindingPager:
             return beyond(self._compilation, terms, self.terms, after, self._direction)
         # Entries one way, their places the other.
         bounds = [
-            bound(self._compilation, term, after, index, steers=False)
-            for index, term in enumerate(self.terms)
+            bound(self._compilation, term, after, index) for index, term in enumerate(self.terms)
         ]
         sign = "<" if self._direction is Direction.DESC else ">"
         entry, at = f"({terms[0]}, {terms[1]})", f"({bounds[0]}, {bounds[1]})"

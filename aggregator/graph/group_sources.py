@@ -124,7 +124,7 @@ class Sources:
             *table.scope(self._statement, counts),
         ]
         tail = f" FROM {counts.fill(table.source)}{where(found)}"
-        clusters = row.fill("count(DISTINCT {pc.cluster_id})")
+        clusters = row.fill(self._clusters)
         return Source(row, tail, counts["sc"].findings, counts["sc"].occurrences, clusters)
 
     def _stats(self, table: str, key: str, found: list[str]) -> Source:
@@ -154,7 +154,7 @@ class Sources:
             *USAGE.scope(self._statement, uses),
         ]
         joined = uses.fill("finding {f} JOIN usage {u} ON {u.content_id} = {f.content_id}")
-        clusters = row.fill("count(DISTINCT {pc.cluster_id})")
+        clusters = row.fill(self._clusters)
         tail = f" FROM {joined}{where(found)}"
         return Source(row, tail, uses["u"].placements, uses["u"].reports, clusters)
 
@@ -171,9 +171,14 @@ class Sources:
             source = row.fill(f"({near}) {{n}} CROSS JOIN LATERAL ({each} OFFSET 0) {{f}}")
         clusters = "bit_count(bit_or({n.clusters}))"
         if self._by_cluster:
-            clusters = "count(DISTINCT {n.cluster_id})"
+            clusters = self._clusters
         n = row["n"]
         return Source(row, f" FROM {source}", n.placements, n.reports, row.fill(clusters))
+
+    @property
+    def _clusters(self) -> str:
+        # A group of one cluster needs no sort to count them.
+        return "1::bigint" if "CLUSTER" in self._by else "count(DISTINCT {pc.cluster_id})"
 
     @property
     def _by_cluster(self) -> bool:
@@ -208,7 +213,7 @@ class Sources:
     def _placements(self, found: list[str]) -> Source:
         row, tail = self.places(found)
         occurrences = row.fill(f"({self._question.occurrences()})")
-        return Source(row, tail, "1", occurrences, row.fill("count(DISTINCT {pc.cluster_id})"))
+        return Source(row, tail, "1", occurrences, row.fill(self._clusters))
 
     def places(self, found: Sequence[str] = ()) -> tuple[Row, str]:
         """Return every finding: the row, FROM and WHERE."""

@@ -133,7 +133,7 @@ def connection(
             name=statement.alias("page"),
             first=first,
             after=after is not None,
-            key=lambda: statement.bind(key, "bytea", key=("key", field.path), steers=False),
+            key=lambda: statement.bind(key, "bytea", key=("key", field.path)),
             carried={},
         )
         body = compilation.object(field, Row({"page": page, "up": row}))
@@ -371,20 +371,15 @@ def beyond(
     direction: Direction,
 ) -> str:
     """Return the condition for rows after a cursor."""
-    bounds = [
-        bound(compilation, term, after, index, steers=False) for index, term in enumerate(terms)
-    ]
+    bounds = [bound(compilation, term, after, index) for index, term in enumerate(terms)]
     sign = "<" if direction is Direction.DESC else ">"
     return f"({', '.join(expressions)}) {sign} ({', '.join(bounds)})"
 
 
-def bound(
-    compilation: Compilation, term: Term, after: cursors.After, index: int, *, steers: bool = True
-) -> str:
+def bound(compilation: Compilation, term: Term, after: cursors.After, index: int) -> str:
     """Return one order term of the row that a cursor stands for."""
     key = ("after", after.path, index)
-    bind = compilation.statement.bind
-    return f"{bind(after.term(index), 'text', key=key, steers=steers)}::{term.type}"
+    return f"{compilation.statement.bind(after.term(index), 'text', key=key)}::{term.type}"
 
 
 FIRST: Any = ("first", int | None, "How many rows at most.", DEFAULT_FIRST)

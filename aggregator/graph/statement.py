@@ -31,6 +31,8 @@ class Bindings:
 
 Read = Callable[[Bindings], Any]
 
+EVENTS = "runtime_event"  # partitions: a plan for values in particular leaves most of them out
+
 
 def read_scope_clusters(bindings: Bindings) -> list[int]:
     """Return the clusters the caller is limited to."""
@@ -54,9 +56,12 @@ class Statement:
         self.few_clusters = few_clusters  # so that each can be looked into by itself
         self._numbers: dict[Any, int] = {}
         self._steering: set[int] = set()
+        self.plans_anew = (
+            False  # what looks at much at once, where a plan made for any value may be far off
+        )
         self._aliases: Counter[str] = Counter()
 
-    def bind(self, read: Read, type_: str, *, key: object = None, steers: bool = True) -> str:
+    def bind(self, read: Read, type_: str, *, key: object = None, steers: bool = False) -> str:
         """Return a parameter of `type_`; reads with the same `key` share one.
 
         `steers`: whether the best plan may depend on the value.
@@ -93,7 +98,8 @@ class Statement:
         used = dict.fromkeys(int(number) for number in re.findall(r"\$(\d+)::", sql))
         numbers = {old: new for new, old in enumerate(used, 1)}
         renumbered = re.sub(r"\$(\d+)::", lambda match: f"${numbers[int(match[1])]}::", sql)
-        if used and self._steering.isdisjoint(used):  # cursors alone: one plan serves them all
+        anew = self.plans_anew or EVENTS in sql or not self._steering.isdisjoint(used)
+        if used and not anew:
             renumbered = f"{KEEPS_PLAN} {renumbered}"
         return renumbered, tuple(self.reads[old - 1] for old in used)
 

@@ -1,7 +1,8 @@
 """Connections to Postgres.
 
-Query connections plan each execution anew: a generic plan, to which asyncpg's prepared statements
-flip by themselves at the sixth run, made one statement 1,300 times slower in measurements.
+Statements are planned anew for each execution: a generic plan, to which asyncpg's prepared
+statements flip by themselves at the sixth run, made one statement 1,300 times slower. Those of
+queries that say so keep theirs (docs/decisions/0008-kept-plans.md).
 """
 
 from collections.abc import Iterator

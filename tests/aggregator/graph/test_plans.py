@@ -7,6 +7,7 @@ import pytest
 from aggregator.access.principal import Scope
 from aggregator.graph import limits, plans
 from aggregator.graph.arguments import shape
+from aggregator.store.pool import KEEPS_PLAN
 from tests.aggregator.graph.conftest import Graph, viewer
 
 QUERY = (
@@ -70,3 +71,28 @@ async def test_caches_are_bounded(graph: Graph, monkeypatch: pytest.MonkeyPatch)
 )
 def test_shapes(one: Any, other: Any, same: bool) -> None:
     assert (shape(one) == shape(other)) is same
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ('{ findings(filter: {rule: {eq: "a"}}) { nodes { id } } }', True),
+        ('{ findings(filter: {namespace: {eq: "a"}}) { nodes { id } } }', True),
+        ('{ cluster(name: "a") { findings(first: 5) { nodes { id } } } }', True),
+        ("{ findings(first: 50) { nodes { id } } }", False),  # has no parameter to begin with
+        ('{ findings(first: 3, filter: {rule: {eq: "a"}}) { nodes { id } } }', False),
+        ('{ findings(filter: {container: {eq: "a"}}) { nodes { id } } }', False),
+        (
+            '{ findings(filter: {firstSeenAt: {last: "1h"}, rule: {eq: "a"}}) { nodes { id } } }',
+            False,
+        ),
+        ('{ findingGroups(by: [RULE], filter: {namespace: {eq: "a"}}) { totalCount } }', False),
+        ('{ runtimeEvents(filter: {rule: {eq: "a"}}) { nodes { id } } }', False),
+        ('{ cluster(name: "a") { runtimeEvents { nodes { id } } } }', False),
+    ],
+)
+async def test_a_plan_is_kept_where_no_value_can_change_it(
+    graph: Graph, query: str, *, kept: bool
+) -> None:
+    await graph.ask(query)
+    assert graph.counter.statements[-1].startswith(KEEPS_PLAN) is kept

@@ -1,4 +1,4 @@
-    SELECT convert_to((SELECT row_to_json(j1)
+    /* keeps its plan */ SELECT convert_to((SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT c2.id AS c_id, c2.name AS c_name, c2.labels AS c_labels, c2.uid AS c_uid, c2.kubernetes_version AS c_kubernetes_version, c2.agent_version AS c_agent_version, c2.mode AS c_mode, ses2.last_seen_at AS ses_last_seen_at, ses2.last_full_sync_at AS ses_last_full_sync_at, ses2.clock_skew_ms AS ses_clock_skew_ms
           FROM cluster c2
           LEFT JOIN agent_session ses2 ON ses2.cluster_id = c2.id

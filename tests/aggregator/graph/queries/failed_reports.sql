@@ -1,4 +1,4 @@
-    SELECT convert_to((SELECT row_to_json(j1)
+    /* keeps its plan */ SELECT convert_to((SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT fr2.cluster_id AS fr_cluster_id, fr2.api_group AS fr_api_group, fr2.kind AS fr_kind, fr2.namespace AS fr_namespace, fr2.name AS fr_name, fr2.reason AS fr_reason, fr2.bytes AS fr_bytes, fr2.observed_at AS fr_observed_at
           FROM failed_report fr2
         ORDER BY fr2.id ASC LIMIT 50) SELECT row_to_json(j2)

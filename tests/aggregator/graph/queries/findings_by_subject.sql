@@ -1,4 +1,4 @@
-    SELECT convert_to((SELECT row_to_json(j1)
+    /* keeps its plan */ SELECT convert_to((SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT f2.rule_id AS f_rule_id, pl1.pc_live AS pc_live, pl1.pc_absent AS pc_absent, pl1.pc_superseded AS pc_superseded, pl1.pc_cluster_id AS pc_cluster_id
           FROM finding f2
             CROSS JOIN LATERAL (SELECT pc2.cluster_id AS pc_cluster_id, pc2.placement_id AS pc_placement_id, pc2.live AS pc_live, pc2.absent AS pc_absent, pc2.superseded AS pc_superseded

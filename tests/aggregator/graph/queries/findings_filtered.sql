@@ -1,4 +1,4 @@
-    SELECT convert_to((SELECT row_to_json(j1)
+    /* keeps its plan */ SELECT convert_to((SELECT row_to_json(j1)
             FROM (SELECT (WITH page1 AS (WITH near1 AS MATERIALIZED (SELECT u1.content_id
             FROM usage u1
                 WHERE u1.cluster_id = ANY(ARRAY(SELECT c4.id

@@ -1,4 +1,4 @@
-    SELECT convert_to((SELECT row_to_json(j1)
+    /* keeps its plan */ SELECT convert_to((SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT pc1.placement_id AS pc_placement_id, f1.key AS f_key, pc1.since AS pc_since, f1.rule_id AS f_rule_id, pc1.cluster_id AS pc_cluster_id
           FROM transition tr1
             CROSS JOIN LATERAL (SELECT unnest(k.keys) AS key

@@ -1,4 +1,4 @@
-    SELECT convert_to((SELECT row_to_json(j1)
+    /* keeps its plan */ SELECT convert_to((SELECT row_to_json(j1)
         FROM (SELECT (SELECT row_to_json(j2)
             FROM (SELECT (SELECT count(*)
             FROM cluster c1

@@ -1,6 +1,6 @@
     SELECT convert_to((SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT g2.d0 AS g_d0, g2.d1 AS g_d1, g2.findings AS g_findings, g2.occurrences AS g_occurrences, g2.clusters AS g_clusters
-            FROM (SELECT sc2.cluster_id AS d0, sc2.severity AS d1, coalesce(sum(sc2.findings), 0)::bigint AS findings, coalesce(sum(sc2.occurrences), 0)::bigint AS occurrences, count(DISTINCT sc2.cluster_id) AS clusters
+            FROM (SELECT sc2.cluster_id AS d0, sc2.severity AS d1, coalesce(sum(sc2.findings), 0)::bigint AS findings, coalesce(sum(sc2.occurrences), 0)::bigint AS occurrences, 1::bigint AS clusters
             FROM cluster_severity_count sc2
             WHERE sc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc2.findings > 0
           GROUP BY 1, 2) g2

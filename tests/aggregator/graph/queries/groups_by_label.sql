@@ -1,4 +1,4 @@
-    SELECT convert_to((SELECT row_to_json(j1)
+    /* keeps its plan */ SELECT convert_to((SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT g1.d0 AS g_d0, g1.d1 AS g_d1, g1.findings AS g_findings, g1.occurrences AS g_occurrences, g1.clusters AS g_clusters
               FROM (SELECT (SELECT o.labels ->> $1::text
               FROM cluster o

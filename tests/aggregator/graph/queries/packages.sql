@@ -1,4 +1,4 @@
-    SELECT convert_to((SELECT row_to_json(j1)
+    /* keeps its plan */ SELECT convert_to((SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT pk1.name AS pk_name, pk1.version AS pk_version, pk1.id AS pk_id
           FROM package pk1
             WHERE (SELECT true

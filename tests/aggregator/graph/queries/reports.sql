@@ -1,4 +1,4 @@
-    SELECT convert_to((SELECT row_to_json(j1)
+    /* keeps its plan */ SELECT convert_to((SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT rp2.id AS rp_id, p2.source AS p_source, rp2.api_group AS rp_api_group, rp2.kind AS rp_kind, rp2.namespace AS rp_namespace, rp2.name AS rp_name, rp2.state AS rp_state, p2.container AS p_container, rp2.scanner AS rp_scanner, rp2.scanner_version AS rp_scanner_version, rp2.reported_at AS rp_reported_at, rp2.observed_at AS rp_observed_at, rp2.cluster_id AS rp_cluster_id, p2.subject_id AS p_subject_id, rp2.image_id AS rp_image_id, rp2.content_id AS rp_content_id
           FROM report rp2
           JOIN placement p2 ON p2.id = rp2.placement_id

@@ -1,0 +1,23 @@
+"""Connections for queries keep the plans of statements that say so, and of no others."""
+
+from aggregator.store.pool import KEEPS_PLAN, open_pool
+
+MODE = "SELECT current_setting('plan_cache_mode')"
+KEPT = f"{KEEPS_PLAN} {MODE}"
+
+
+async def test_statements_say_whether_their_plan_is_kept(dsn: str) -> None:
+    pool = await open_pool(dsn, size=1, statement_timeout=10, stateless=True)
+    modes = [await pool.fetchval(each) for each in (MODE, KEPT, KEPT, MODE, KEPT)]
+    await pool.close()
+
+    anew, kept = "force_custom_plan", "force_generic_plan"
+    assert modes == [anew, kept, kept, anew, kept]
+
+
+async def test_other_pools_plan_everything_anew(dsn: str) -> None:
+    pool = await open_pool(dsn, size=1, statement_timeout=10)
+    mode = await pool.fetchval(KEPT)
+    await pool.close()
+
+    assert mode == "force_custom_plan"
