@@ -20,6 +20,7 @@ class FindingDimension(Enum):
     PACKAGE = "PACKAGE"
     SUBJECT = "SUBJECT"
     SUBJECT_KIND = "SUBJECT_KIND"
+    SUBJECT_LABEL = "SUBJECT_LABEL"
     CONTAINER = "CONTAINER"
 
 
@@ -59,6 +60,10 @@ DIMENSIONS = {
         Dimension("PACKAGE", "{f.package}"),
         Dimension("SUBJECT", "{p.subject_id}", "bigint", "0", _named("subject", "name")),
         Dimension("SUBJECT_KIND", "(SELECT o.kind FROM subject o WHERE o.id = {p.subject_id})"),
+        Dimension(
+            "SUBJECT_LABEL",
+            "(SELECT o.labels ->> $label FROM subject o WHERE o.id = {p.subject_id})",
+        ),
         Dimension("CONTAINER", "{p.container}"),
     )
 }

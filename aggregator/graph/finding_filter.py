@@ -94,7 +94,8 @@ class FindingQuestion:
         self.states = tuple(state for state in ReportState if state in states) or CURRENT
         if "state" in self.names and not states:
             self.states = ()
-        self.current = set(self.states) <= set(CURRENT)
+        nested = "state" in self.names and "state" not in dict(self.together())
+        self.current = set(self.states) <= set(CURRENT) and not nested  # `not` may ask for others
 
     @property
     def default_states(self) -> bool:

@@ -44,6 +44,7 @@ from aggregator.graph.statement import CarriedRow, Row, where
 from aggregator.graph.tables import CLUSTER, IMAGE, RULE, SUBJECT, USAGE
 
 DEFAULT_FIRST = 100
+LABELS = ("CLUSTER_LABEL", "SUBJECT_LABEL")  # what `labelKey` is a label of
 
 
 @strawberry.enum(description="What groups are ordered by: how many findings, or their key.")
@@ -167,9 +168,12 @@ def groups(compilation: Compilation, row: Row, field: Selected) -> str:
         raise GraphError(BAD_INPUT, f"`by` must name 1 to {MAX_DIMENSIONS} dimensions.")
     key = arguments.get("labelKey")
     label = "NULL"
-    if any(each.name == "CLUSTER_LABEL" for each in by):
+    labelled = [each.name for each in by if each.name in LABELS]
+    if len(labelled) > 1:
+        raise GraphError(BAD_INPUT, f"`by` may name one of {' and '.join(LABELS)}.")
+    if labelled:
         if not isinstance(key, Given):
-            raise GraphError(BAD_INPUT, "`by: CLUSTER_LABEL` needs `labelKey`: which label.")
+            raise GraphError(BAD_INPUT, f"`by: {labelled[0]}` needs `labelKey`: which label.")
         label = compilation.statement.bind(key.read, "text")
     order = arguments.get("orderBy")
     chosen: GroupOrder = order.value if isinstance(order, Given) else GroupOrder.COUNT_DESC
@@ -203,7 +207,7 @@ def _guard(
         field.path,
         within=lambda counts: question.counted(compilation, on_table("sc", counts)),
         namespaces="namespace" in question.names,
-        unless=[sources.few] if sources.used else [],
+        unless=[sources.few] if sources.used or sources.placed else [],
     )
 
 
@@ -229,6 +233,11 @@ def _dimension(name: str, made: Callable[[str], Mapping]) -> Computed:
 
 def _plain(name: str) -> Computed:
     return _dimension(name, lambda cell: Column(f"{{{cell}}}"))
+
+
+def _label(compilation: Compilation, row: Row, field: Selected) -> str:
+    name = next((each for each in _pager(row).names if each in LABELS), LABELS[0])
+    return _plain(name).compile(compilation, row, field)
 
 
 def _text(name: str) -> Computed:
@@ -269,7 +278,7 @@ class FindingGroup:
         returns=lazy("cluster", "Cluster") | None,
     )
     label: str | None = mapped(
-        _plain("CLUSTER_LABEL"), "By CLUSTER_LABEL: the value of the label `labelKey`."
+        Computed(_label), "By CLUSTER_LABEL or SUBJECT_LABEL: the value of the label `labelKey`."
     )
     namespace: str | None = mapped(_text("NAMESPACE"), "By NAMESPACE; null in cluster scope.")
     category: FindingCategory | None = mapped(_plain("CATEGORY"), "By CATEGORY.")
@@ -311,7 +320,7 @@ class FindingGroupConnection(Connection[FindingGroup]):
 
 
 BY = ("by", list[FindingDimension], "What to group by, one to four.")
-LABEL_KEY = ("label_key", str | None, "Which label, for CLUSTER_LABEL.")
+LABEL_KEY = ("label_key", str | None, "Which label, for CLUSTER_LABEL and SUBJECT_LABEL.")
 ORDER = ("order_by", GroupOrder | None, "In which order; the largest first if not given.")
 FIRST = ("first", int | None, "How many groups at most.", DEFAULT_FIRST)
 PAGE = (ORDER, FIRST, AFTER)

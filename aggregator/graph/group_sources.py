@@ -3,6 +3,7 @@
     counts      severity_count       cluster, label, namespace, category, source, severity, status
     stats       rule_stat and such   one of rule, package, image; category, severity, status
     usage       finding x usage      the same as counts and stats without source and image
+    placed      places x counts      all but rule and package, by the counts of each content
     placements  finding x places     everything
 
 The first is exact and fast for any fleet. The second is as of a minute or so ago, and answers for
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from aggregator.graph import taken
 from aggregator.graph.compiler import Compilation
 from aggregator.graph.finding_filter import (
+    OF_ENTRY,
     ON_COUNTS,
     ON_USAGE,
     FindingQuestion,
@@ -22,7 +24,7 @@ from aggregator.graph.finding_filter import (
 )
 from aggregator.graph.limits import USED_CONTENTS
 from aggregator.graph.statement import Row, where
-from aggregator.graph.tables import FINDING, USAGE, severity_counts
+from aggregator.graph.tables import FINDING, PLACE, USAGE, severity_counts
 
 COUNTED = frozenset(
     {"CLUSTER", "CLUSTER_LABEL", "NAMESPACE", "CATEGORY", "SOURCE", "SEVERITY", "STATUS"}
@@ -89,6 +91,17 @@ class Sources:
         return not any(f"{row['f']}." in each for each in place)
 
     @property
+    def placed(self) -> bool:
+        """Whether the counts of contents know what the entries are asked for."""
+        question = self._question
+        return (
+            not {"RULE", "PACKAGE"} & self._by
+            and not question.combined
+            and not question.names & OF_ENTRY - ON_COUNTS
+            and "firstSeenAt" not in question.names
+        )
+
+    @property
     def few(self) -> str:
         """The condition that few contents are within the scope and the filter's places."""
         uses = USAGE.row(self._statement)
@@ -103,7 +116,7 @@ class Sources:
         """Return what is counted: of two, the statement takes the one that its fleet is fit for."""
         if self.known:
             return [self._counts()]
-        exact = self._placements
+        exact = self._placed if self.placed else self._placements
         if self.used:
             exact = self._joined if self._question.few else self._usage
         if self.stats is None:
@@ -209,6 +222,20 @@ class Sources:
         )
         limited = bool(place) or self._statement.scoped
         return f"{near}{where(found)} GROUP BY {columns}", limited
+
+    def _placed(self, found: list[str]) -> Source:
+        """Count by what each content has of a kind, not by its entries."""
+        row = self._statement.row("cc", "pc", "p")
+        row["f"] = row["cc"]
+        found = [
+            *found,
+            row.fill("{cc.content_id} = {pc.content_id}"),
+            *self._question.conditions(self._compilation, row).every,
+            *PLACE.scope(self._statement, row),
+        ]
+        tail = row.fill(f" FROM {PLACE.source} CROSS JOIN content_count {{cc}}") + where(found)
+        carried = row.fill(f"{{cc.findings}} * ({self._question.occurrences()})")
+        return Source(row, tail, row["cc"].findings, carried, row.fill(self._clusters))
 
     def _placements(self, found: list[str]) -> Source:
         row, tail = self.places(found)

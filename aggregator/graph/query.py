@@ -4,6 +4,7 @@ import strawberry
 
 from aggregator.graph import cluster as cluster_noun
 from aggregator.graph import (
+    compliance,
     event,
     event_group,
     failed_report,
@@ -46,6 +47,11 @@ class Query:
         group.LABEL_KEY,
         FINDING_FILTER,
         *group.PAGE,
+    )
+    controls: compliance.ControlConnection = mapped(
+        Computed(compliance.controls),
+        "Compliance: the controls of benchmarks, by key, and where they fail.",
+        *compliance.ARGUMENTS,
     )
     rule: rule_noun.Rule | None = mapped(
         Computed(rule_noun.by_key),

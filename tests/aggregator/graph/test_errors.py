@@ -29,6 +29,12 @@ async def test_syntax_and_validation_answer_400_with_places(graph: Graph) -> Non
 @pytest.mark.parametrize(
     ("query", "variables", "code", "named"),
     [
+        (
+            '{ findingGroups(by: [CLUSTER_LABEL, SUBJECT_LABEL], labelKey: "a") { totalCount } }',
+            {},
+            "BAD_INPUT",
+            "one of CLUSTER_LABEL and SUBJECT_LABEL",
+        ),
         ("{ findings(first: -1) { totalCount } }", {}, "BAD_INPUT", "between 0 and 1000"),
         ("{ findings(first: 1001) { nodes { id } } }", {}, "BAD_INPUT", "between 0 and 1000"),
         ('{ findings(after: "x") { nodes { id } } }', {}, "BAD_INPUT", "`after`"),

@@ -2,20 +2,24 @@
       FROM cluster_severity_count sc1) <= 300000 OR EXISTS (SELECT
     FROM finding_stats_taken)) THEN '!0' ELSE CASE WHEN (SELECT sum(sc3.findings)
     FROM cluster_severity_count sc3
-    WHERE sc3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) > 300000 THEN '!1' ELSE CASE WHEN (SELECT sum(sc4.findings)
+    WHERE sc3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) > 300000 AND NOT (SELECT count(*)
+      FROM (SELECT
+    FROM usage u1 LIMIT 20000 + 1) o) <= 20000 THEN '!1' ELSE CASE WHEN (SELECT sum(sc4.findings)
     FROM cluster_severity_count sc4
-    WHERE sc4.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) > 300000 THEN '!2' ELSE CASE WHEN (SELECT sum(sc5.findings)
+    WHERE sc4.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) > 300000 AND NOT (SELECT count(*)
+      FROM (SELECT
+    FROM usage u2 LIMIT 20000 + 1) o) <= 20000 THEN '!2' ELSE CASE WHEN (SELECT sum(sc5.findings)
     FROM cluster_severity_count sc5
     WHERE sc5.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) > 300000 AND NOT (SELECT count(*)
       FROM (SELECT
-    FROM usage u2 LIMIT 20000 + 1) o) <= 20000 THEN '!3' ELSE (SELECT row_to_json(j1)
+    FROM usage u4 LIMIT 20000 + 1) o) <= 20000 THEN '!3' ELSE (SELECT row_to_json(j1)
           FROM (SELECT (WITH page1 AS (SELECT g1.d0 AS g_d0, g1.findings AS g_findings
-            FROM (SELECT pc1.image_id AS d0, coalesce(sum(1), 0)::bigint AS findings
-            FROM finding f1
-            JOIN placement_content pc1 ON pc1.content_id = f1.content_id
+            FROM (SELECT pc1.image_id AS d0, coalesce(sum(cc1.findings), 0)::bigint AS findings
+            FROM placement_content pc1
             JOIN placement p1 ON p1.id = pc1.placement_id
+            CROSS JOIN content_count cc1
               WHERE (SELECT coalesce(sum(sc2.findings), 0)
-            FROM cluster_severity_count sc2) <= 300000 AND f1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND pc1.live + pc1.absent > 0
+            FROM cluster_severity_count sc2) <= 300000 AND cc1.content_id = pc1.content_id AND cc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND pc1.live + pc1.absent > 0
             GROUP BY 1 UNION ALL SELECT st1.image_id AS d0, coalesce(sum(st1.findings), 0)::bigint AS findings
               FROM (SELECT nullif(image_id, 0) AS image_id, category, severity, status, CASE WHEN fixable THEN '' END AS fixed_version, findings, occurrences, clusters
             FROM image_stat) st1
@@ -29,11 +33,11 @@
                   FROM image i1
               WHERE i1.id = x1.g_d0) j4) AS "image", x1.g_findings AS "findings"
           FROM page1 x1 LIMIT 100) j3) AS "nodes") j2) AS "a", (WITH page2 AS (SELECT g2.d0 AS g_d0, g2.d1 AS g_d1, g2.findings AS g_findings
-            FROM (SELECT p2.subject_id AS d0, p2.container AS d1, coalesce(sum(1), 0)::bigint AS findings
-            FROM finding f2
-            JOIN placement_content pc2 ON pc2.content_id = f2.content_id
+            FROM (SELECT p2.subject_id AS d0, p2.container AS d1, coalesce(sum(cc2.findings), 0)::bigint AS findings
+            FROM placement_content pc2
             JOIN placement p2 ON p2.id = pc2.placement_id
-            WHERE f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND pc2.live + pc2.absent > 0
+            CROSS JOIN content_count cc2
+            WHERE cc2.content_id = pc2.content_id AND cc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND pc2.live + pc2.absent > 0
           GROUP BY 1, 2) g2
               ORDER BY coalesce((SELECT o.name
               FROM subject o
@@ -46,24 +50,24 @@
           FROM page2 x3 LIMIT 100) j6) AS "nodes") j5) AS "b", (WITH page3 AS (SELECT g3.d0 AS g_d0, g3.d1 AS g_d1, g3.d2 AS g_d2, g3.findings AS g_findings
               FROM (SELECT (SELECT o.kind
               FROM subject o
-            WHERE o.id = p3.subject_id) AS d0, p3.source AS d1, f3.status AS d2, coalesce(sum(1), 0)::bigint AS findings
-            FROM finding f3
-            JOIN placement_content pc3 ON pc3.content_id = f3.content_id
+            WHERE o.id = p3.subject_id) AS d0, p3.source AS d1, cc3.status AS d2, coalesce(sum(cc3.findings), 0)::bigint AS findings
+            FROM placement_content pc3
             JOIN placement p3 ON p3.id = pc3.placement_id
-            WHERE f3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND pc3.live + pc3.absent > 0
+            CROSS JOIN content_count cc3
+            WHERE cc3.content_id = pc3.content_id AND cc3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND pc3.live + pc3.absent > 0
           GROUP BY 1, 2, 3) g3
         ORDER BY g3.findings DESC, coalesce(g3.d0::text, '') DESC, coalesce(g3.d1::text, '') DESC, coalesce(g3.d2::text, '') DESC LIMIT 100) SELECT row_to_json(j8)
             FROM (SELECT (SELECT coalesce(json_agg(j9), '[]'::json)
               FROM (SELECT x5.g_d0 AS "subjectKind", x5.g_d1 AS "source", x5.g_d2 AS "status", x5.g_findings AS "findings"
           FROM page3 x5 LIMIT 100) j9) AS "nodes") j8) AS "c", (WITH page4 AS (SELECT g4.d0 AS g_d0, g4.d1 AS g_d1, g4.findings AS g_findings
-            FROM (SELECT f7.package AS d0, n1.namespace AS d1, coalesce(sum(n1.placements), 0)::bigint AS findings
-                    FROM (SELECT u4.content_id, u4.namespace, sum(u4.placements) AS placements, sum(u4.reports) AS reports, bit_or(set_bit((SELECT repeat('0', max(o.ordinal) + 1)::bit varying
+            FROM (SELECT f4.package AS d0, n1.namespace AS d1, coalesce(sum(n1.placements), 0)::bigint AS findings
+                    FROM (SELECT u6.content_id, u6.namespace, sum(u6.placements) AS placements, sum(u6.reports) AS reports, bit_or(set_bit((SELECT repeat('0', max(o.ordinal) + 1)::bit varying
               FROM cluster o), oc1.ordinal, 1)) AS clusters
-              FROM usage u4
-              JOIN cluster oc1 ON oc1.id = u4.cluster_id
-              WHERE u4.placements > 0
-            GROUP BY u4.content_id, u4.namespace) n1
-            JOIN finding f7 ON f7.content_id = n1.content_id AND f7.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)
+              FROM usage u6
+              JOIN cluster oc1 ON oc1.id = u6.cluster_id
+              WHERE u6.placements > 0
+            GROUP BY u6.content_id, u6.namespace) n1
+            JOIN finding f4 ON f4.content_id = n1.content_id AND f4.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)
           GROUP BY 1, 2) g4
         ORDER BY g4.findings DESC, coalesce(g4.d0::text, '') DESC, coalesce(g4.d1::text, '') DESC LIMIT 100) SELECT row_to_json(j10)
             FROM (SELECT (SELECT coalesce(json_agg(j11), '[]'::json)
