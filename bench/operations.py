@@ -122,14 +122,13 @@ async def take(operation: Operation, servers: list[Server], slices: int, pool: P
     """Measure an operation: every server for a moment, in turn, as often as asked."""
     for server in servers:
         await measure(server.port, operation.requests[server.name], SLICE)  # warms it
-        await server.look(pool)
         operation.slices[server.name] = []
         operation.spent[server.name] = 0.0
     for _ in range(slices):
         for server in servers:
-            before = server.spent()
+            before = await server.spent(pool)
             one = await measure(server.port, operation.requests[server.name], SLICE)
-            operation.spent[server.name] += server.spent() - before
+            operation.spent[server.name] += await server.spent(pool) - before
             operation.slices[server.name].append(one)
 
 

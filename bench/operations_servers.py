@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from subprocess import DEVNULL, Popen
 
@@ -37,16 +37,22 @@ class Server:
     name: str
     port: int
     process: psutil.Process
-    backends: list[psutil.Process] = field(default_factory=list)
+    _spent: dict[int, float] = field(default_factory=dict)  # seconds, by process
 
-    async def look(self, pool: Pool) -> None:
-        """Find the backends that serve it now."""
-        self.backends = [psutil.Process(row[0]) for row in await pool.fetch(BACKENDS, self.name)]
+    async def spent(self, pool: Pool) -> float:
+        """Return the seconds of processor time since it and its backends began.
 
-    def spent(self) -> float:
-        """Return the seconds of processor time since it and its backends began."""
-        times = [one.cpu_times() for one in (self.process, *self.backends)]
-        return sum(one.user + one.system for one in times)
+        A pool opens and closes connections as it likes: what a backend took stays counted.
+        """
+        found = [self.process]
+        for row in await pool.fetch(BACKENDS, self.name):
+            with suppress(psutil.NoSuchProcess):
+                found.append(psutil.Process(row[0]))
+        for one in found:
+            with suppress(psutil.NoSuchProcess):
+                times = one.cpu_times()
+                self._spent[one.pid] = times.user + times.system
+        return sum(self._spent.values())
 
 
 @contextmanager

@@ -7,7 +7,8 @@ import { makePgService } from "postgraphile/adaptors/pg";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
 
-const pool = new pg.Pool({ max: 8 });
+// Connections stay open while the other servers are asked, as asyncpg's do.
+const pool = new pg.Pool({ max: 8, idleTimeoutMillis: 0 });
 const preset = {
   extends: [PostGraphileAmberPreset, PostGraphileConnectionFilterPreset],
   pgServices: [makePgService({ pool, schemas: ["peer"] })],
