@@ -12,13 +12,14 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
+import asyncpg
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from aggregator.store.pool import Pool, open_pool
+from aggregator.store.pool import Connection, Pool
 from bench import operations_statements as sql
 from bench.finding_queries import Question
 from bench.operations_questions import CONNECTIONS, operations, slug
@@ -37,6 +38,10 @@ class Variables(msgspec.Struct):
     package: str = ""
     subject: str = ""
     first: int = 0
+
+
+async def _leave_as_it_is(_connection: Connection) -> None:
+    """Reset nothing."""
 
 
 async def _made(pool: Pool, statement: str, *values: Any) -> bytes:
@@ -184,12 +189,17 @@ def app() -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.pool = await open_pool(
+        app.state.pool = await asyncpg.create_pool(
             os.environ["DATABASE_URL"],
-            size=CONNECTIONS,
-            statement_timeout=10,
-            application="by hand",
-            stateless=True,  # as the aggregator's own
+            min_size=1,
+            max_size=CONNECTIONS,
+            reset=_leave_as_it_is,  # as the aggregator's own
+            server_settings={
+                "application_name": "by hand",
+                "timezone": "UTC",
+                "jit": "off",
+                "plan_cache_mode": "force_generic_plan",  # these few statements are known to bear it
+            },
         )
         asked = await operations(app.state.pool)
         scope.extend(asked["scoped user"].principal.scope.clusters or ())

@@ -2,9 +2,9 @@
 
 Where an answer holds many objects Postgres writes its JSON, and by plain concatenation: over HTTP a
 page of a hundred took two thirds of the time of rows that Python shapes, and an eighth less than
-`row_to_json`. Nested objects are joined, not looked up by sub-selects. Planning costs as much as all
-that, for parameters are planned anew each time: so the statements name few tables, no parent is asked
-for twice, and severities of a subject are counted over the very rows that its findings are from.
+`row_to_json`. Nested objects are joined, not looked up by sub-selects, and no parent is asked for
+twice. Each keeps its plan. Severities of a subject are counted over the very rows that its findings
+are from.
 """
 
 
