@@ -42,6 +42,7 @@ class Given:
 
     value: Any
     read: Read
+    fixed: bool = False  # whether it stands in the text, or is a default: the same in every request
 
 
 Tree = Any  # Given | list[Tree] | dict[str, Tree] | None
@@ -50,7 +51,7 @@ ABSENT: Final = object()
 
 def constant(value: Any) -> Given:
     """Return a leaf that is the same in every request."""
-    return Given(value, lambda _: value)
+    return Given(value, lambda _: value, fixed=True)
 
 
 def _is_object(type_: GraphQLInputType) -> bool:

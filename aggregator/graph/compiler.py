@@ -197,7 +197,7 @@ class Compilation:
         self._open[-1].append(rows)
         self._open.append(rows.below)
         try:
-            if leaf.value in PLANNED_SIZES:
+            if leaf.fixed or leaf.value in PLANNED_SIZES:
                 yield str(int(leaf.value))
             else:
                 yield self.statement.bind(read, "int", key=("first", id(rows)), steers=True)

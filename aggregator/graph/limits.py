@@ -17,8 +17,8 @@ MAX_TEXT = 4_096  # characters of one string in a filter
 MAX_DIMENSIONS = 4  # of findingGroups(by:)
 MAX_ERRORS = 10  # listed in one answer
 
-# Page sizes that stand in the SQL. A statement without parameters keeps its plan, which costs as
-# much as fetching a page; other sizes are parameters, so that they cannot flood the caches.
+# Page sizes that stand in the SQL where they are variables, as do all that stand in the query text. A
+# statement keeps its plan for a size; others are parameters, so that they cannot flood the caches.
 PLANNED_SIZES = (1, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1_000)
 
 SMALL_SCOPE_FINDINGS = 300_000  # findings in scope up to which questions outside the fast set run

@@ -80,7 +80,11 @@ def test_shapes(one: Any, other: Any, same: bool) -> None:
         ('{ findings(filter: {namespace: {eq: "a"}}) { nodes { id } } }', True),
         ('{ cluster(name: "a") { findings(first: 5) { nodes { id } } } }', True),
         ("{ findings(first: 50) { nodes { id } } }", False),  # has no parameter to begin with
-        ('{ findings(first: 3, filter: {rule: {eq: "a"}}) { nodes { id } } }', False),
+        ('{ findings(first: 3, filter: {rule: {eq: "a"}}) { nodes { id } } }', True),
+        (
+            'query ($n: Int = 3) { findings(first: $n, filter: {rule: {eq: "a"}}) { nodes { id } } }',
+            False,
+        ),
         ('{ findings(filter: {container: {eq: "a"}}) { nodes { id } } }', False),
         (
             '{ findings(filter: {firstSeenAt: {last: "1h"}, rule: {eq: "a"}}) { nodes { id } } }',

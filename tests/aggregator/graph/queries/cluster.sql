@@ -1,4 +1,4 @@
-    SELECT convert_to((SELECT row_to_json(j1)
+    /* keeps its plan */ SELECT convert_to((SELECT row_to_json(j1)
         FROM (SELECT (SELECT row_to_json(j2)
                 FROM (SELECT c1.name AS "name", (WITH page1 AS (WITH near1 AS MATERIALIZED (SELECT u1.content_id
                 FROM usage u1
@@ -16,13 +16,13 @@
                       CROSS JOIN LATERAL (SELECT f2.*
                       FROM finding f2
                       WHERE f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f2.content_id = v1.content_id
-                    ORDER BY f2.severity DESC, f2.id DESC LIMIT $1::int + 1 + 1) f2
-                  ORDER BY f2.severity DESC, f2.id DESC LIMIT $1::int + 1 + 1) f2
+                    ORDER BY f2.severity DESC, f2.id DESC LIMIT 2 + 1 + 1) f2
+                  ORDER BY f2.severity DESC, f2.id DESC LIMIT 2 + 1 + 1) f2
                     CROSS JOIN LATERAL (SELECT pc2.cluster_id AS pc_cluster_id, pc2.placement_id AS pc_placement_id
                     FROM placement_content pc2
                     WHERE pc2.content_id = f2.content_id AND pc2.live + pc2.absent > 0 AND pc2.cluster_id = c1.id
-                  ORDER BY pc2.cluster_id, pc2.placement_id LIMIT $1::int + 1) pl2
-                  ORDER BY f2.severity DESC, f2.id DESC, pl2.pc_cluster_id ASC, pl2.pc_placement_id ASC LIMIT $1::int + 1) UNION ALL (SELECT w2.*
+                  ORDER BY pc2.cluster_id, pc2.placement_id LIMIT 2 + 1) pl2
+                  ORDER BY f2.severity DESC, f2.id DESC, pl2.pc_cluster_id ASC, pl2.pc_placement_id ASC LIMIT 2 + 1) UNION ALL (SELECT w2.*
                     FROM (SELECT sc2.category, array_agg(DISTINCT sc2.severity) AS severities
                     FROM cluster_severity_count sc2
                       WHERE sc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc2.cluster_id = c1.id AND sc2.findings > 0 AND NOT (SELECT count(*)
@@ -33,29 +33,29 @@
                       CROSS JOIN LATERAL (SELECT pc3.cluster_id AS pc_cluster_id, pc3.placement_id AS pc_placement_id
                       FROM placement_content pc3
                       WHERE pc3.content_id = f3.content_id AND pc3.live + pc3.absent > 0 AND pc3.cluster_id = c1.id
-                    ORDER BY pc3.cluster_id, pc3.placement_id LIMIT $1::int + 1) pl3
+                    ORDER BY pc3.cluster_id, pc3.placement_id LIMIT 2 + 1) pl3
                     WHERE f3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f3.category = v2.category AND f3.severity = ANY(v2.severities)
-                  ORDER BY f3.severity DESC, f3.id DESC, pl3.pc_cluster_id ASC, pl3.pc_placement_id ASC LIMIT $1::int + 1) w2
-              ORDER BY w2.o0 DESC, w2.o1 DESC, w2.o2 ASC, w2.o3 ASC LIMIT $1::int + 1)) w3
-            ORDER BY w3.o0 DESC, w3.o1 DESC, w3.o2 ASC, w3.o3 ASC LIMIT $1::int + 1) SELECT row_to_json(j3)
+                  ORDER BY f3.severity DESC, f3.id DESC, pl3.pc_cluster_id ASC, pl3.pc_placement_id ASC LIMIT 2 + 1) w2
+              ORDER BY w2.o0 DESC, w2.o1 DESC, w2.o2 ASC, w2.o3 ASC LIMIT 2 + 1)) w3
+            ORDER BY w3.o0 DESC, w3.o1 DESC, w3.o2 ASC, w3.o3 ASC LIMIT 2 + 1) SELECT row_to_json(j3)
                 FROM (SELECT (SELECT coalesce(sum(sc1.findings), 0)::bigint
                 FROM cluster_severity_count sc1
                 WHERE sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc1.cluster_id = c1.id) AS "totalCount", (SELECT row_to_json(j4)
                       FROM (SELECT ((SELECT count(*)
-                FROM page1 ) > $1::int) AS "hasNextPage") j4) AS "pageInfo", (SELECT coalesce(json_agg(j5), '[]'::json)
+                FROM page1 ) > 2) AS "hasNextPage") j4) AS "pageInfo", (SELECT coalesce(json_agg(j5), '[]'::json)
                     FROM (SELECT x1.f_severity AS "severity", (SELECT row_to_json(j6)
                       FROM (SELECT r1.key AS "key"
                       FROM rule r1
                   WHERE r1.id = x1.f_rule_id) j6) AS "rule"
-              FROM page1 x1 LIMIT $1::int) j5) AS "nodes") j3) AS "findings", (WITH page2 AS (SELECT s2.kind AS s_kind, s2.name AS s_name
+              FROM page1 x1 LIMIT 2) j5) AS "nodes") j3) AS "findings", (WITH page2 AS (SELECT s2.kind AS s_kind, s2.name AS s_name
               FROM subject s2
               WHERE s2.cluster_id = c1.id AND s2.present
-            ORDER BY s2.name ASC, s2.id ASC LIMIT $2::int) SELECT row_to_json(j7)
+            ORDER BY s2.name ASC, s2.id ASC LIMIT 2) SELECT row_to_json(j7)
                 FROM (SELECT (SELECT count(*)
                 FROM subject s1
                 WHERE s1.cluster_id = c1.id AND s1.present) AS "totalCount", (SELECT coalesce(json_agg(j8), '[]'::json)
                   FROM (SELECT x3.s_kind AS "kind", x3.s_name AS "name"
-              FROM page2 x3 LIMIT $2::int) j8) AS "nodes") j7) AS "subjects", (WITH page3 AS (SELECT i1.name AS i_name, i1.id AS i_id
+              FROM page2 x3 LIMIT 2) j8) AS "nodes") j7) AS "subjects", (WITH page3 AS (SELECT i1.name AS i_name, i1.id AS i_id
               FROM image i1
                 WHERE i1.id IN (SELECT iu3.image_id
                 FROM image_usage iu3
@@ -70,8 +70,8 @@
           FROM page3 x5 LIMIT 50) j10) AS "nodes") j9) AS "images"
           FROM cluster c1
           LEFT JOIN agent_session ses1 ON ses1.cluster_id = c1.id
-        WHERE c1.name = $3::text) j2) AS "cluster", (SELECT row_to_json(j11)
+        WHERE c1.name = $1::text) j2) AS "cluster", (SELECT row_to_json(j11)
           FROM (SELECT c2.name AS "name"
           FROM cluster c2
           LEFT JOIN agent_session ses2 ON ses2.cluster_id = c2.id
-WHERE c2.name = $4::text) j11) AS "none") j1)::text, 'UTF8')
+WHERE c2.name = $2::text) j11) AS "none") j1)::text, 'UTF8')

@@ -17,7 +17,7 @@
               WHERE NOT (SELECT coalesce(sum(sc3.findings), 0)
             FROM cluster_severity_count sc3) <= 300000 AND st2.severity IN ('CRITICAL'::severity, 'HIGH'::severity, 'MEDIUM'::severity, 'LOW'::severity) AND st2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)
           GROUP BY 1) g2
-          ORDER BY g2.findings DESC, coalesce(g2.d0::bigint, 0) DESC LIMIT $1::int + 1), page1_subjects AS MATERIALIZED (SELECT f5.rule_id AS d0, count(DISTINCT p1.subject_id) AS subjects
+          ORDER BY g2.findings DESC, coalesce(g2.d0::bigint, 0) DESC LIMIT 3 + 1), page1_subjects AS MATERIALIZED (SELECT f5.rule_id AS d0, count(DISTINCT p1.subject_id) AS subjects
           FROM finding f5
           JOIN placement_content pc1 ON pc1.content_id = f5.content_id
           JOIN placement p1 ON p1.id = pc1.placement_id
@@ -40,10 +40,10 @@
               FROM cluster_severity_count sc2) <= 300000 AND st1.severity IN ('CRITICAL'::severity, 'HIGH'::severity, 'MEDIUM'::severity, 'LOW'::severity) AND st1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)
             GROUP BY 1) g1) AS "totalCount", (SELECT row_to_json(j3)
                   FROM (SELECT ((SELECT count(*)
-                  FROM page1 ) > $1::int) AS "hasNextPage", (SELECT (SELECT translate(encode(substring(sha256($2::bytea || sha256($2::bytea || b)) FOR 16) || b, 'base64'), E'\n', '')
+                  FROM page1 ) > 3) AS "hasNextPage", (SELECT (SELECT translate(encode(substring(sha256($1::bytea || sha256($1::bytea || b)) FOR 16) || b, 'base64'), E'\n', '')
                 FROM (SELECT convert_to(json_build_array((x1.t_n0)::text, (x1.t_n1)::text)::text, 'UTF8') AS b OFFSET 0) cursor)
-                    FROM page1 x1 OFFSET greatest((SELECT least(count(*), $1::int)
-            FROM page1 n2) - 1, 0) LIMIT least(1, $1::int)) AS "endCursor") j3) AS "pageInfo", (SELECT coalesce(json_agg(j4), '[]'::json)
+                    FROM page1 x1 OFFSET greatest((SELECT least(count(*), 3)
+            FROM page1 n2) - 1, 0) LIMIT least(1, 3)) AS "endCursor") j3) AS "pageInfo", (SELECT coalesce(json_agg(j4), '[]'::json)
                 FROM (SELECT (SELECT row_to_json(j5)
                     FROM (SELECT r1.key AS "key", r1.severity AS "severity", ARRAY(SELECT DISTINCT f4.fixed_version AS v
                     FROM finding f4
@@ -60,4 +60,4 @@
                       WHERE s1.d0 IS NOT DISTINCT
                       FROM x2.g_d0) ELSE x2.g_clusters END AS value, CASE WHEN (SELECT coalesce(sum(u4.reports), 0)
               FROM usage u4) <= 20000 THEN 'EXACT' ELSE 'AT_LEAST' END AS relation) n3) j6) AS "subjects"
-FROM page1 x2 LIMIT $1::int) j4) AS "nodes") j2) AS "findingGroups") j1)::text END, 'UTF8')
+FROM page1 x2 LIMIT 3) j4) AS "nodes") j2) AS "findingGroups") j1)::text END, 'UTF8')

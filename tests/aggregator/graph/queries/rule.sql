@@ -1,4 +1,4 @@
-    SELECT convert_to((SELECT row_to_json(j1)
+    /* keeps its plan */ SELECT convert_to((SELECT row_to_json(j1)
         FROM (SELECT (SELECT row_to_json(j2)
             FROM (SELECT encode(convert_to('Rule:' || r1.id, 'UTF8'), 'base64') AS "id", r1.key AS "key", r1.category AS "category", r1.title AS "title", r1.severity AS "severity", r1.score AS "score", r1.links AS "links", r1.published_at AS "publishedAt", CASE WHEN (SELECT coalesce(sum(sc1.findings), 0)
             FROM cluster_severity_count sc1) <= 300000 THEN (SELECT coalesce(sum(u2.placements), 0)::bigint
@@ -53,9 +53,9 @@
                 FROM placement_content pc3
                 JOIN placement p1 ON p1.id = pc3.placement_id
                 WHERE pc3.content_id = f10.content_id AND pc3.live + pc3.absent > 0
-              ORDER BY pc3.cluster_id, pc3.placement_id LIMIT $1::int) pl1
+              ORDER BY pc3.cluster_id, pc3.placement_id LIMIT 3) pl1
               WHERE f10.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f10.rule_id = r1.id
-            ORDER BY f10.severity DESC, f10.id DESC, pl1.pc_cluster_id ASC, pl1.pc_placement_id ASC LIMIT $1::int) SELECT row_to_json(j7)
+            ORDER BY f10.severity DESC, f10.id DESC, pl1.pc_cluster_id ASC, pl1.pc_placement_id ASC LIMIT 3) SELECT row_to_json(j7)
                 FROM (SELECT (SELECT coalesce(sum(u7.placements), 0)::bigint
                 FROM finding f9
                 JOIN usage u7 ON u7.content_id = f9.content_id
@@ -68,9 +68,9 @@
                       FROM (SELECT s1.name AS "name"
                       FROM subject s1
                   WHERE s1.id = x5.p_subject_id) j10) AS "subject"
-          FROM page3 x5 LIMIT $1::int) j8) AS "nodes") j7) AS "findings"
+          FROM page3 x5 LIMIT 3) j8) AS "nodes") j7) AS "findings"
           FROM rule r1
-            WHERE r1.key = $2::text AND (SELECT true
+            WHERE r1.key = $1::text AND (SELECT true
             FROM finding f1
             JOIN usage u1 ON u1.content_id = f1.content_id
           WHERE f1.rule_id = r1.id LIMIT 1)
@@ -83,14 +83,14 @@
             FROM rule_stat o
           WHERE o.rule_id = r2.id AND o.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) END AS "findingCount"
           FROM rule r2
-            WHERE r2.key = $3::text AND (SELECT true
+            WHERE r2.key = $2::text AND (SELECT true
             FROM finding f11
             JOIN usage u8 ON u8.content_id = f11.content_id
           WHERE f11.rule_id = r2.id LIMIT 1) AND r2.category IN ('RBAC'::finding_category)
         ORDER BY r2.category LIMIT 1) j11) AS "shared", (SELECT row_to_json(j12)
           FROM (SELECT r3.key AS "key"
           FROM rule r3
-            WHERE r3.key = $4::text AND (SELECT true
+            WHERE r3.key = $3::text AND (SELECT true
             FROM finding f13
             JOIN usage u10 ON u10.content_id = f13.content_id
           WHERE f13.rule_id = r3.id LIMIT 1)

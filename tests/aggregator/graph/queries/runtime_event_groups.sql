@@ -23,7 +23,7 @@
             FROM runtime_event_fleet_day e4
             WHERE e4.source = $3::text
           GROUP BY 1, 2) g2
-        ORDER BY g2.events DESC, g2.d0, g2.d1 LIMIT $4::int) j3) AS "byRule", (SELECT row_to_json(j4)
+        ORDER BY g2.events DESC, g2.d0, g2.d1 LIMIT 3) j3) AS "byRule", (SELECT row_to_json(j4)
             FROM (SELECT (SELECT coalesce(json_agg(j5), '[]'::json)
               FROM (SELECT g3.started_at AS "from", g3.ended_at AS "to", g3.events AS "events", g3.reason AS "reason", g3.priorities AS "priorities"
               FROM event_gap g3
@@ -37,4 +37,4 @@
           FROM page1 x1 LIMIT 1) j7) AS "nodes") j6) AS "runtimeEvents"
           FROM cluster c1
           LEFT JOIN agent_session ses1 ON ses1.cluster_id = c1.id
-WHERE c1.name = $5::text) j4) AS "cluster") j1)::text END, 'UTF8')
+WHERE c1.name = $4::text) j4) AS "cluster") j1)::text END, 'UTF8')

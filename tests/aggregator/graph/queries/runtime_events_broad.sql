@@ -10,16 +10,16 @@
               WHERE e4.rule = v1 AND e4.rule LIKE $3::text AND e4.output LIKE $4::text AND (SELECT true
               FROM subject s3
             WHERE s3.id = e4.subject_id AND s3.kind = $5::text)
-          ORDER BY e4.at DESC, e4.id DESC LIMIT $6::int) w1
-        ORDER BY w1.o0 DESC, w1.o1 DESC LIMIT $6::int) SELECT row_to_json(j2)
+          ORDER BY e4.at DESC, e4.id DESC LIMIT 2) w1
+        ORDER BY w1.o0 DESC, w1.o1 DESC LIMIT 2) SELECT row_to_json(j2)
             FROM (SELECT (SELECT coalesce(sum(events), 0)::bigint AS events
               FROM (SELECT count(*) AS events
               FROM runtime_event e2
-                WHERE e2.rule LIKE $7::text AND e2.output LIKE $8::text AND (SELECT true
+                WHERE e2.rule LIKE $6::text AND e2.output LIKE $7::text AND (SELECT true
                 FROM subject s1
             WHERE s1.id = e2.subject_id AND s1.kind = $5::text)) p) AS "totalCount", (SELECT coalesce(json_agg(j3), '[]'::json)
                 FROM (SELECT x1.e_output AS "output", (SELECT row_to_json(j4)
                   FROM (SELECT s2.name AS "name"
                   FROM subject s2
               WHERE s2.id = x1.e_subject_id) j4) AS "subject"
-FROM page1 x1 LIMIT $6::int) j3) AS "nodes") j2) AS "runtimeEvents") j1)::text END, 'UTF8')
+FROM page1 x1 LIMIT 2) j3) AS "nodes") j2) AS "runtimeEvents") j1)::text END, 'UTF8')

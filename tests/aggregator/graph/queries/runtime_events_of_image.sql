@@ -9,8 +9,8 @@
               WHERE c3.name = $2::text)) AND e2.rule = $3::text AND (SELECT o.name
               FROM image o
             WHERE o.id = e2.image_id) LIKE $4::text
-          ORDER BY e2.at DESC, e2.id DESC LIMIT $5::int) w2
-        ORDER BY w2.o0 DESC, w2.o1 DESC LIMIT $5::int) SELECT row_to_json(j2)
+          ORDER BY e2.at DESC, e2.id DESC LIMIT 2) w2
+        ORDER BY w2.o0 DESC, w2.o1 DESC LIMIT 2) SELECT row_to_json(j2)
             FROM (SELECT (SELECT coalesce(json_agg(j3), '[]'::json)
                 FROM (SELECT nullif(x1.e_pod, '') AS "pod", (SELECT row_to_json(j4)
                   FROM (SELECT c1.name AS "name"
@@ -34,17 +34,17 @@
                           CROSS JOIN LATERAL (SELECT pc2.cluster_id AS pc_cluster_id, pc2.placement_id AS pc_placement_id
                           FROM placement_content pc2
                           WHERE pc2.content_id = f2.content_id AND pc2.live + pc2.absent > 0 AND pc2.image_id = i1.id
-                        ORDER BY pc2.cluster_id, pc2.placement_id LIMIT $6::int) pl1
+                        ORDER BY pc2.cluster_id, pc2.placement_id LIMIT 2) pl1
                         WHERE f2.severity IN ('CRITICAL'::severity) AND f2.fixed_version IS NOT NULL AND f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f2.content_id = v1.content_id
-                      ORDER BY f2.severity DESC, f2.id DESC, pl1.pc_cluster_id ASC, pl1.pc_placement_id ASC LIMIT $6::int) w1
-                    ORDER BY w1.o0 DESC, w1.o1 DESC, w1.o2 ASC, w1.o3 ASC LIMIT $6::int) SELECT row_to_json(j8)
+                      ORDER BY f2.severity DESC, f2.id DESC, pl1.pc_cluster_id ASC, pl1.pc_placement_id ASC LIMIT 2) w1
+                    ORDER BY w1.o0 DESC, w1.o1 DESC, w1.o2 ASC, w1.o3 ASC LIMIT 2) SELECT row_to_json(j8)
                         FROM (SELECT (SELECT coalesce(json_agg(j9), '[]'::json)
                             FROM (SELECT (SELECT row_to_json(j10)
                               FROM (SELECT r1.key AS "key"
                               FROM rule r1
                             WHERE r1.id = x2.f_rule_id) j10) AS "rule", CASE WHEN x2.f_package IS NOT NULL THEN (SELECT row_to_json(j11)
                           FROM (SELECT x2.f_package AS "name", x2.f_fixed_version AS "fixedVersion") j11) END AS "package"
-                  FROM page3 x2 LIMIT $6::int) j9) AS "nodes") j8) AS "findings"
+                  FROM page3 x2 LIMIT 2) j9) AS "nodes") j8) AS "findings"
                   FROM image i1
               WHERE i1.id = x1.e_image_id) j7) AS "image"
-FROM page1 x1 LIMIT $5::int) j3) AS "nodes") j2) AS "runtimeEvents") j1)::text, 'UTF8')
+FROM page1 x1 LIMIT 2) j3) AS "nodes") j2) AS "runtimeEvents") j1)::text, 'UTF8')

@@ -9,9 +9,9 @@
               CROSS JOIN LATERAL (SELECT e3.namespace AS e_namespace, e3.cluster_id AS e_cluster_id, e3.at AS o0, e3.id AS o1
               FROM runtime_event e3
               WHERE e3.cluster_id = v1 AND e3.at >= h1.hour AND e3.at < h1.hour + interval '1 hour' AND e3.namespace = ANY($2::text[])
-            ORDER BY e3.at DESC, e3.id DESC LIMIT $3::int) w2
-          ORDER BY h1.hour DESC, w2.o0 DESC, w2.o1 DESC LIMIT $3::int) w1
-        ORDER BY w1.o0 DESC, w1.o1 DESC LIMIT $3::int) SELECT row_to_json(j2)
+            ORDER BY e3.at DESC, e3.id DESC LIMIT 3) w2
+          ORDER BY h1.hour DESC, w2.o0 DESC, w2.o1 DESC LIMIT 3) w1
+        ORDER BY w1.o0 DESC, w1.o1 DESC LIMIT 3) SELECT row_to_json(j2)
             FROM (SELECT (SELECT coalesce(sum(events), 0)::bigint AS events
               FROM (SELECT sum(e1.events)::bigint AS events
               FROM runtime_event_hour e1
@@ -21,7 +21,7 @@
                   FROM cluster c1
                   LEFT JOIN agent_session ses1 ON ses1.cluster_id = c1.id
               WHERE c1.id = x1.e_cluster_id AND c1.id = ANY($1::int[])) j4) AS "cluster"
-        FROM page1 x1 LIMIT $3::int) j3) AS "nodes") j2) AS "runtimeEvents", (SELECT coalesce(json_agg(j5), '[]'::json)
+        FROM page1 x1 LIMIT 3) j3) AS "nodes") j2) AS "runtimeEvents", (SELECT coalesce(json_agg(j5), '[]'::json)
             FROM (SELECT (SELECT row_to_json(j6)
               FROM (SELECT c2.name AS "name"
               FROM cluster c2
