@@ -138,7 +138,7 @@ def _complete(message: Message) -> None:
 
 
 async def _refuse_body(send: Send, limit: int) -> None:
-    body = error_body("BAD_INPUT", f"The body of a request is limited to {limit} bytes.")
+    body = error_body("LIMIT_EXCEEDED", f"The body of a request has at most {limit:,} bytes.")
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

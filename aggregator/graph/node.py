@@ -67,9 +67,13 @@ TABLES: dict[str, tuple[Table, str]] = {
 LENGTHS = {"Finding": 3, "RuntimeEvent": 2, **dict.fromkeys(TABLES, 1)}
 
 
-def _part(leaf: Given, type_name: str, index: int) -> Read:
+def _part(leaf: Given, type_name: str, index: int, path: tuple[str, ...]) -> Read:
     def read(bindings: Bindings) -> int | None:
-        name, numbers = decode(leaf.read(bindings))
+        try:
+            name, numbers = decode(leaf.read(bindings))
+        except GraphError as error:
+            error.path = path
+            raise
         return numbers[index] if name == type_name else None
 
     return read
@@ -82,31 +86,31 @@ def node(compilation: Compilation, row: Row, field: Selected) -> str:
     found = []
     for type_name, (table, key) in TABLES.items():
         child = table.row(statement, row)
-        part = statement.bind(_part(leaf, type_name, 0), "bigint")
+        part = statement.bind(_part(leaf, type_name, 0, field.path), "bigint")
         conditions = [f"{child.fill(key)} = {part}", *table.listed(statement, child)]
         tail = f" FROM {child.fill(table.source)}{where(conditions)}"
         found.append(f"({compilation.object_of(type_name, field, child, tail)})")
     child = FINDING.row(statement, row)
-    tail = f" FROM {child.fill(FINDING.source)}{where(_finding(statement, child, leaf))} LIMIT 1"
+    tail = f" FROM {child.fill(FINDING.source)}{where(_finding(statement, child, leaf, field.path))} LIMIT 1"
     found.append(f"({compilation.object_of('Finding', field, child, tail)})")
     child = RUNTIME_EVENT.row(statement, row)
-    tail = f" FROM {child.fill(RUNTIME_EVENT.source)}{where(_event(statement, child, leaf))}"
+    tail = f" FROM {child.fill(RUNTIME_EVENT.source)}{where(_event(statement, child, leaf, field.path))}"
     found.append(f"({compilation.object_of('RuntimeEvent', field, child, tail)})")
     return f"coalesce({', '.join(found)})"
 
 
-def _event(statement: Statement, row: Row, leaf: Given) -> list[str]:
-    at = statement.bind(_part(leaf, "RuntimeEvent", 0), "bigint")
+def _event(statement: Statement, row: Row, leaf: Given, path: tuple[str, ...]) -> list[str]:
+    at = statement.bind(_part(leaf, "RuntimeEvent", 0, path), "bigint")
     return [
         row.fill("{e.at} = ") + f"timestamptz 'epoch' + {at} * interval '1 microsecond'",
-        row.fill("{e.id} = ") + statement.bind(_part(leaf, "RuntimeEvent", 1), "bigint"),
+        row.fill("{e.id} = ") + statement.bind(_part(leaf, "RuntimeEvent", 1, path), "bigint"),
         *RUNTIME_EVENT.scope(statement, row),
     ]
 
 
-def _finding(statement: Statement, row: Row, leaf: Given) -> list[str]:
+def _finding(statement: Statement, row: Row, leaf: Given, path: tuple[str, ...]) -> list[str]:
     bind: Callable[[int], str] = lambda index: statement.bind(  # noqa: E731
-        _part(leaf, "Finding", index), "bigint"
+        _part(leaf, "Finding", index, path), "bigint"
     )
     return [
         row.fill("{p.id} = ") + bind(0),

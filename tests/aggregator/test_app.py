@@ -155,7 +155,7 @@ async def test_bodies_are_bounded(app: Running) -> None:
     largest_chunked = await ask(app, "/graphql", app.viewer, "POST", content=chunks(16))
 
     assert (announced.status_code, chunked.status_code) == (413, 413)
-    assert "1048576 bytes" in announced.json()["errors"][0]["message"]
+    assert "1,048,576 bytes" in announced.json()["errors"][0]["message"]
     assert largest.json()["bytes"] == largest_chunked.json()["bytes"] == 2**20
 
 

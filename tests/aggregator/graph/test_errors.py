@@ -224,6 +224,12 @@ async def test_a_question_outside_the_fast_set_is_refused_where_the_scope_is_lar
         await graph.ask(query)
 
 
+async def test_an_id_that_is_none_is_told_with_its_field(graph: Graph) -> None:
+    error = await graph.error('{ one: node(id: "x") { id } }')
+    assert error["extensions"]["code"] == "BAD_INPUT"
+    assert error["path"] == ["one"]
+
+
 async def test_lists_within_lists_of_the_schema_are_limited(graph: Graph) -> None:
     await graph.execute(get_introspection_query(input_value_deprecation=True))
     fields = " ".join(f"a{n}: fields {{ type {{ ...F }} }}" for n in range(6))
