@@ -7,9 +7,9 @@ page is the first rows of
 
 so an index gives the order and the walk ends with the page. A filter that names a rule, package,
 categories, subjects or an image *pins* the walk: it runs once per value through that value's
-index, and the first rows of the few walks are the page. Where the caller or the filter is limited
-to clusters, severity_count tells which severities there are at all, so that the walk does not
-look for what nobody has. Other orders sort everything that matches, in small scopes only.
+index, and the first rows of the few walks are the page (finding_pins.py); so do limits to clusters,
+namespaces or a source (finding_reach.py). The newest come from transitions (finding_recent.py).
+Other orders sort everything that matches, in small scopes only.
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ BROAD = (
 class FindingPage:
     """A connection of findings: all in scope, or those that belong to a row.
 
-    `entry` and `place` tie them to the row around; `pin` says that the tie is to few contents.
+    `entry` and `place` tie them to the row around; `few` says that the tie is to few contents.
     """
 
     entry: str | None = None
@@ -178,9 +178,9 @@ class _FindingPager:
         question, tie = self._question, self._tie
         order = f"{self._order} {self._direction.name}"
         if order == NEWEST and question.lately and not (tie.few or tie.entry):
-            return finding_recent.feed(self._compilation, question, self._up)
+            return finding_recent.feed(self._compilation, question, self._up, tie.counts)
         if question.since and not (question.few or question.by_pattern or tie.few or tie.entry):
-            return finding_recent.since(self._compilation, question, self._up)
+            return finding_recent.since(self._compilation, question, self._up, tie.counts)
         walked = self._order == "SEVERITY" or (
             self._order == "SCORE"
             and question.open

@@ -28,30 +28,30 @@ _ENTRIES = (
 
 
 def since(
-    compilation: Compilation, question: FindingQuestion, up: Row
+    compilation: Compilation, question: FindingQuestion, up: Row, tie: str | None
 ) -> tuple[Row, str, list[str]]:
     """Return the findings opened since the filter's time: the row, its FROM, conditions beside.
 
-    `seen` of the row is when it was.
+    `seen` of the row is when it was; `tie` is that of severity_count to the row around.
     """
     late = _row(compilation, up)
     row = Row({**compilation.statement.row("f", "pc", "p", "cd"), "up": up})
     candidates = late.fill(
         f"SELECT {{tr.placement_id}}, {{op.key}}, max({{tr.at}}) AS at FROM {_LATE}"
-    ) + where(_conditions(compilation, question, late))
+    ) + where(_conditions(compilation, question, late, tie))
     row["seen"] = row.fill("{cd.at}")
     return row, f"({candidates} GROUP BY 1, 2) {row.fill('{cd} ' + _ENTRIES)}", []
 
 
 def feed(
-    compilation: Compilation, question: FindingQuestion, up: Row
+    compilation: Compilation, question: FindingQuestion, up: Row, tie: str | None
 ) -> tuple[Row, str, list[str]]:
     """Return the same for findings of any time, to be walked from the newest on."""
     late = _row(compilation, up)
     row = Row({**compilation.statement.row("f", "pc", "p"), **late})
     row["cd"] = Cells(compilation.statement.alias("cd"))
     row["seen"] = row.fill("{tr.at}")
-    found = _conditions(compilation, question, late)
+    found = _conditions(compilation, question, late, tie)
     found.append(row.fill(f"{FIRST_SEEN} = {{tr.at}}"))  # it did not go and come again later
     walked = row.fill(
         f"{_LATE} CROSS JOIN LATERAL (SELECT {{tr.placement_id}}, {{op.key}}) {{cd}} {_ENTRIES}"
@@ -72,11 +72,14 @@ def _row(compilation: Compilation, up: Row) -> Row:
     return Row({**compilation.statement.row("tr", "op"), "up": up})
 
 
-def _conditions(compilation: Compilation, question: FindingQuestion, row: Row) -> list[str]:
+def _conditions(
+    compilation: Compilation, question: FindingQuestion, row: Row, tie: str | None = None
+) -> list[str]:
     found = [f"{row['tr'].at} >= {bound}" for bound in question.bounds(compilation)]
     cluster = dict(question.together()).get("cluster")
     return [
         *found,
+        *([Row({**row, "sc": row["tr"]}).fill(tie)] if tie else []),
         *TRANSITION.scope(compilation.statement, row),
         *cluster_filter.within(compilation, row["tr"].cluster_id, cluster),
     ]
