@@ -77,7 +77,7 @@ class Changes:
         bound = compilation.statement.bind(lambda _: outcome.cluster_id, "int")
         found = [f"{row['c'].id} = {bound}", *CLUSTER.scope(compilation.statement, row)]
         tail = f" FROM {row.fill(CLUSTER.source)}{where(found)}"
-        return compilation.finish(compilation.object(field, row, tail))
+        return compilation.finish(f"({compilation.object_from(field, row, tail)})")
 
     def render(self, field: Selected, outcome: Outcome, cluster: bytes | None) -> bytes:
         """Return the JSON of one root field."""

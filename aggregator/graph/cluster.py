@@ -251,7 +251,7 @@ def by_name(compilation: Compilation, row: Row, field: Selected) -> str:
     name = compilation.statement.bind(compilation.arguments(field)["name"].read, "text")
     found = [f"{inner['c'].name} = {name}", *CLUSTER.scope(compilation.statement, inner)]
     tail = f" FROM {inner.fill(CLUSTER.source)}{where(found)}"
-    return f"({compilation.object(field, inner, tail)})"
+    return f"({compilation.object_from(field, inner, tail)})"
 
 
 ALL = Page(CLUSTERS)

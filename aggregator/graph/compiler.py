@@ -1,9 +1,9 @@
 """From a validated operation to one SQL statement whose only value is the JSON of `data`.
 
-Objects are rows: an object is `row_to_json` over a sub-select whose columns carry the response
-names, a list is `json_agg` over the same. What an object refers to is a sub-select in its select
-list, so everything nests without joins and only rows of the page are looked up. The fields say
-how they are read (mapping.py); here is only what holds them together. No I/O.
+Objects are texts made of a row (rendering.py), a list is `string_agg` over such. What a row of a page
+refers to is joined to it, once the page is cut, so only its rows are looked up; elsewhere it is a
+sub-select. The fields say how they are read (mapping.py); here is only what holds them together.
+No I/O.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from graphql import GraphQLSchema, SelectionSetNode
 
-from aggregator.graph import introspection
+from aggregator.graph import introspection, rendering
 from aggregator.graph.arguments import Given, Tree, constant
 from aggregator.graph.errors import BAD_INPUT, LIMIT_EXCEEDED, TOO_BROAD, GraphError
 from aggregator.graph.limits import (
@@ -32,8 +32,6 @@ from aggregator.graph.tables import severity_counts
 Within = Callable[[Row], list[str]]
 
 INTROSPECTION = frozenset({"__schema", "__type"})
-IDENTIFIER_BYTES = 63  # longer names are cut by Postgres
-OBJECT_FIELDS = 50  # of json_build_object, which takes 100 arguments
 REFUSED = b"!"  # begins what a statement answers when a guard refuses; JSON never does
 
 
@@ -101,11 +99,10 @@ class Compilation:
         introspection.check(self.selection, about)
         if about and not rest:
             return Plan(None, (), (), (), splices=False, introspection=about)
-        return replace(self.finish(self._render(rest, Row(), "")), introspection=about)
+        return replace(self.finish(self._made(rest, Row())), introspection=about)
 
-    def finish(self, query: str) -> Plan:
-        """Return the plan for a query of one JSON column, behind its guards."""
-        statement = f"({query})::text"
+    def finish(self, statement: str) -> Plan:
+        """Return the plan for an expression of JSON's text, behind its guards."""
         for number, (condition, _) in reversed(list(enumerate(self._guards))):
             statement = f"CASE WHEN {condition} THEN '!{number}' ELSE {statement} END"
         sql, reads = self.statement.numbered(f"SELECT convert_to({statement}, 'UTF8')")
@@ -119,29 +116,26 @@ class Compilation:
 
     # ------------------------------------------------------------ objects and lists
 
-    def object(self, field: Selected, row: Row, tail: str = "") -> str:
+    def object(self, field: Selected, row: Row) -> str:
+        """Return the expression for one object of the field's type, made of a row."""
+        return self._made(self.below(field), row)
+
+    def object_from(self, field: Selected, row: Row, tail: str) -> str:
         """Return a query for one object of the field's type; `tail` is its FROM and WHERE."""
-        return self._render(self.below(field), row, tail)
+        return f"SELECT {self.object(field, row)}{tail}"
 
     def object_of(self, type_name: str, field: Selected, row: Row, tail: str) -> str:
         """Return a query for one object of a type that the field may have."""
         fields = self.selection.fields(type_name, field.sets, field.path)
-        return self._render(fields, row, tail)
+        return f"SELECT {self._made(fields, row)}{tail}"
 
-    def rows_of(self, field: Selected, row: Row, tail: str) -> str:
-        """Return a query for a list of objects of the field's type."""
-        fields = self.below(field)
-        alias = self.statement.alias("j")
-        if _named(fields):
-            columns = self._columns(fields, row)
-            return (
-                f"SELECT coalesce(json_agg({alias}), '[]'::json)"
-                f" FROM (SELECT {columns}{tail}) {alias}"
-            )
-        return (
-            f"SELECT coalesce(json_agg({alias}.o), '[]'::json)"
-            f" FROM (SELECT {self._built(fields, row)} AS o{tail}) {alias}"
-        )
+    def rows_of(self, field: Selected, row: Row, tail: Callable[[], str]) -> str:
+        """Return a query for a list of objects of the field's type.
+
+        The FROM clause is made last, when it is known what the objects refer to.
+        """
+        objects = f"SELECT {self.object(field, row)} AS o{tail()}"
+        return rendering.listed(objects, self.statement.alias("j"))
 
     def below(self, field: Selected) -> list[Selected]:
         """Return the fields selected on the field's type."""
@@ -151,30 +145,18 @@ class Compilation:
         """Return the field's arguments."""
         return self.selection.arguments(field)
 
-    def _render(self, fields: list[Selected], row: Row, tail: str) -> str:
-        if _named(fields):
-            alias = self.statement.alias("j")
-            return f"SELECT row_to_json({alias}) FROM (SELECT {self._columns(fields, row)}{tail}) {alias}"
-        return f"SELECT {self._built(fields, row)}{tail}"
+    def _made(self, fields: list[Selected], row: Row) -> str:
+        return rendering.made((field.key, self._written(field, row)) for field in fields)
 
-    def _columns(self, fields: list[Selected], row: Row) -> str:
-        return ", ".join(f'{self.expression(field, row)} AS "{field.key}"' for field in fields)
-
-    def _built(self, fields: list[Selected], row: Row) -> str:
-        if len(fields) > OBJECT_FIELDS:
-            raise GraphError(
-                LIMIT_EXCEEDED,
-                f"An object of more than {OBJECT_FIELDS} fields needs response names of at most"
-                f" {IDENTIFIER_BYTES} characters.",
-                path=fields[0].path,
-            )
-        pairs = ", ".join(f"'{field.key}', {self.expression(field, row)}" for field in fields)
-        return f"json_build_object({pairs})"
+    def _written(self, field: Selected, row: Row) -> list[str]:
+        if field.name == TYPENAME:
+            return rendering.text(field.parent)
+        if field.definition is None:
+            raise TypeError(f"{field.parent}.{field.name} is not compiled.")
+        return rendering.written(field.definition.type, self.expression(field, row))
 
     def expression(self, field: Selected, row: Row) -> str:
         """Return the SQL for one field of the row's object."""
-        if field.name == TYPENAME:
-            return f"'{field.parent}'::text"
         if field.definition is None:
             raise TypeError(f"{field.parent}.{field.name} is not compiled.")
         mapping = field.definition.extensions["strawberry-definition"].metadata["sql"]
@@ -251,7 +233,3 @@ def first(leaf: Given, field: Selected) -> Read:
         return size
 
     return read
-
-
-def _named(fields: list[Selected]) -> bool:
-    return all(len(field.key) <= IDENTIFIER_BYTES for field in fields)

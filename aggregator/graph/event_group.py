@@ -74,7 +74,7 @@ def groups(compilation: Compilation, row: Row, field: Selected) -> str:
             f" FROM ({_filled(counted(compilation, asked, tables), asked)}) {alias}"
             f" ORDER BY {_order(asked, order, alias)} LIMIT {limit}"
         )
-        return f"({compilation.rows_of(field, child, tail)})"
+        return f"({compilation.rows_of(field, child, lambda: tail)})"
 
 
 def _asked(compilation: Compilation, arguments: dict[str, Tree]) -> Counting:

@@ -23,7 +23,7 @@ _KINDS = ", ".join(f"'{kind}'" for kind in WORKLOADS)
 def fleet(compilation: Compilation, row: Row, field: Selected) -> str:
     """Return the fleet, knowing its filter."""
     tree = compilation.arguments(field).get("filter")
-    return f"({compilation.object(field, Row({**row, 'fleet': tree}))})"
+    return compilation.object(field, Row({**row, "fleet": tree}))
 
 
 def _found(compilation: Compilation, up: Row, table: Table, row: Row) -> list[str]:

@@ -265,7 +265,7 @@ def _subjects(compilation: Compilation, row: Row, field: Selected) -> str:
         f" FROM (SELECT {value} AS value,"
         f" CASE WHEN {exact} THEN 'EXACT' ELSE 'AT_LEAST' END AS relation) {inner['n']}"
     )
-    return f"({compilation.object(field, inner, tail)})"
+    return f"({compilation.object_from(field, inner, tail)})"
 
 
 @strawberry.type(

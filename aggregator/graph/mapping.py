@@ -15,7 +15,7 @@ from strawberry.types.arguments import StrawberryArgument
 
 from aggregator.graph.compiler import Compilation
 from aggregator.graph.selection import Selected
-from aggregator.graph.statement import Row, where
+from aggregator.graph.statement import PageRow, Row, Statement, where
 from aggregator.graph.tables import Table
 
 
@@ -57,7 +57,7 @@ class Inline:
 
     def compile(self, compilation: Compilation, row: Row, field: Selected) -> str:
         """Return the object."""
-        made = f"({compilation.object(field, row)})"
+        made = compilation.object(field, row)
         return f"CASE WHEN {row.fill(self.when)} THEN {made} END" if self.when else made
 
 
@@ -70,10 +70,29 @@ class One:
 
     def compile(self, compilation: Compilation, row: Row, field: Selected) -> str:
         """Return the object, null where there is none."""
+        if isinstance(row, PageRow):
+            return self._joined(compilation, row, field)
         child = self.table.row(compilation.statement, row)
-        conditions = [child.fill(self.link), *self.table.scope(compilation.statement, child)]
-        tail = f" FROM {child.fill(self.table.source)}{where(conditions)}"
-        return f"({compilation.object(field, child, tail)})"
+        return (
+            f"({compilation.object_from(field, child, self._tail(compilation.statement, child))})"
+        )
+
+    def _joined(self, compilation: Compilation, row: PageRow, field: Selected) -> str:
+        """Join it to the row of a page. OFFSET keeps the rows' order: they are looked up in turn."""
+        statement = compilation.statement
+        child = row.joined(statement.alias("o"), self.table.stems)
+        place = len(row.joins)  # before what this object refers to itself
+        made = compilation.object(field, child)
+        inner = self.table.row(statement, row)
+        columns = ", ".join(["true AS found", *child.columns(inner)])
+        tail = self._tail(statement, inner)
+        join = f" LEFT JOIN LATERAL (SELECT {columns}{tail} OFFSET 0) {child.alias} ON true"
+        row.joins.insert(place, join)
+        return f"CASE WHEN {child.alias}.found THEN {made} END"
+
+    def _tail(self, statement: Statement, child: Row) -> str:
+        conditions = [child.fill(self.link), *self.table.scope(statement, child)]
+        return f" FROM {child.fill(self.table.source)}{where(conditions)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +114,7 @@ class Many:
                 f" FROM {child.fill(self.table.source)}{where(conditions)}"
                 f" ORDER BY {child.fill(self.order)} LIMIT {limit}"
             )
-            return f"({compilation.rows_of(field, child, tail)})"
+            return f"({compilation.rows_of(field, child, lambda: tail)})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from aggregator.graph.compiler import Compilation
 from aggregator.graph.mapping import Computed, Inline, mapped
 from aggregator.graph.scalars import Direction, Long
 from aggregator.graph.selection import Selected
-from aggregator.graph.statement import CarriedRow, Cells, Row, where
+from aggregator.graph.statement import CarriedRow, Cells, PageRow, Row, where
 from aggregator.graph.tables import Table
 
 DEFAULT_FIRST = 50
@@ -83,9 +83,9 @@ class OpenPage:
     ctes: list[str] = dataclasses.field(default_factory=list)  # queries that fields share
     one_more: bool = False
 
-    def row(self, up: Row | None) -> CarriedRow:
+    def row(self, up: Row | None) -> PageRow:
         """Return a row of the page."""
-        row = CarriedRow(self.compilation.statement.alias("x"), (*self.pager.stems, "t"))
+        row = PageRow(self.compilation.statement.alias("x"), (*self.pager.stems, "t"))
         for cells in row.values():
             cells._carried = self.carried  # noqa: SLF001 - one page, several readers
         row.carried = self.carried
@@ -94,13 +94,9 @@ class OpenPage:
             row["up"] = up
         return row
 
-    def alias(self, row: Row) -> str:
-        """Return the alias that a row's columns are read from."""
-        return str(row["t"])
-
-    def tail(self, row: Row) -> str:
-        """Return the FROM clause for the rows of the page."""
-        return f" FROM {self.name} {self.alias(row)} LIMIT {self.first}"
+    def tail(self, row: PageRow) -> str:
+        """Return the FROM clause for the rows of the page, and what they refer to."""
+        return f" FROM {self.name} {row.alias}{''.join(row.joins)} LIMIT {self.first}"
 
     def cursor(self, row: Row) -> str:
         """Return the cursor of a row of the page."""
@@ -138,10 +134,10 @@ def connection(
         )
         body = compilation.object(field, Row({"page": page, "up": row}))
         if not page.carried and f"FROM {page.name} " not in body:
-            return f"({body})"  # only totalCount, or __typename
+            return body  # only totalCount, or __typename
         limit = f"{first} + 1" if page.one_more else first
         inner = pager.page(page.row(None), limit)
-    return f"(WITH {', '.join([f'{page.name} AS ({inner})', *page.ctes])} {body})"
+    return f"(WITH {', '.join([f'{page.name} AS ({inner})', *page.ctes])} SELECT {body})"
 
 
 # ---------------------------------------------------------------- the fields of a connection
@@ -150,7 +146,7 @@ def connection(
 def _edges(compilation: Compilation, row: Row, field: Selected) -> str:
     page: OpenPage = row["page"]
     child = page.row(row["up"])
-    return f"({compilation.rows_of(field, child, page.tail(child))})"
+    return f"({compilation.rows_of(field, child, lambda: page.tail(child))})"
 
 
 def _cursor(compilation: Compilation, row: Row, field: Selected) -> str:
@@ -176,7 +172,9 @@ def _start(compilation: Compilation, row: Row, field: Selected) -> str:
     del compilation, field
     page: OpenPage = row["page"]
     child = page.row(None)
-    return f"(SELECT {page.cursor(child)} FROM {page.name} {page.alias(child)} LIMIT least(1, {page.first}))"
+    return (
+        f"(SELECT {page.cursor(child)} FROM {page.name} {child.alias} LIMIT least(1, {page.first}))"
+    )
 
 
 def _end(compilation: Compilation, row: Row, field: Selected) -> str:
@@ -185,7 +183,7 @@ def _end(compilation: Compilation, row: Row, field: Selected) -> str:
     child = page.row(None)
     rows = compilation.statement.alias("n")
     return (
-        f"(SELECT {page.cursor(child)} FROM {page.name} {page.alias(child)}"
+        f"(SELECT {page.cursor(child)} FROM {page.name} {child.alias}"
         f" OFFSET greatest((SELECT least(count(*), {page.first}) FROM {page.name} {rows}) - 1, 0)"
         f" LIMIT least(1, {page.first}))"
     )

@@ -194,7 +194,7 @@ def by_key(compilation: Compilation, row: Row, field: Selected) -> str:
     if isinstance(category, Given):
         found += among(inner["r"].category, [category.value], "finding_category")
     tail = f" FROM {inner.fill(RULE.source)}{where(found)} ORDER BY {inner['r'].category} LIMIT 1"
-    return f"({compilation.object(field, inner, tail)})"
+    return f"({compilation.object_from(field, inner, tail)})"
 
 
 FILTER = ("filter", RuleFilter | None, "Which rules.")

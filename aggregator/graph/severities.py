@@ -62,7 +62,7 @@ def counts(
     sums.append(f"coalesce(sum({alias}.findings), 0)::bigint AS total")
     row = compilation.statement.row("n")
     tail = f" FROM (SELECT {', '.join(sums)}{tail}) {row['n']}"
-    return f"({compilation.object(field, row, tail)})"
+    return f"({compilation.object_from(field, row, tail)})"
 
 
 def rollup(compilation: Compilation, row: Row, field: Selected, conditions: Sequence[str]) -> str:

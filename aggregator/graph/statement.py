@@ -149,9 +149,10 @@ class Row(dict[str, Any]):
 
 
 class CarriedRow(Row):
-    """A row of a page: columns are handed out by the inner query as they are asked for."""
+    """A row of an inner query, which hands out the columns as they are asked for."""
 
     def __init__(self, alias: str, stems: Iterable[str]) -> None:
+        self.alias = alias
         self.carried: dict[tuple[str, str], str] = {}
         super().__init__({stem: _Carried(alias, stem, self.carried) for stem in stems})
 
@@ -161,6 +162,20 @@ class CarriedRow(Row):
             f"{getattr(inner[table], column)} AS {name}"
             for (table, column), name in self.carried.items()
         ]
+
+
+class PageRow(CarriedRow):
+    """A row of a page, or what is joined to one; what it refers to is joined to it too."""
+
+    def __init__(self, alias: str, stems: Iterable[str], joins: list[str] | None = None) -> None:
+        super().__init__(alias, stems)
+        self.joins: list[str] = [] if joins is None else joins
+
+    def joined(self, alias: str, stems: Iterable[str]) -> PageRow:
+        """Return a row that is joined to this one, and that knows it."""
+        row = PageRow(alias, stems, self.joins)
+        row["up"] = self
+        return row
 
 
 def literals(values: Iterable[Enum], type_: str) -> str:

@@ -12,7 +12,7 @@ from datetime import timedelta
 import strawberry
 from graphql import OperationDefinitionNode
 
-from aggregator.graph import cursors
+from aggregator.graph import cursors, rendering
 from aggregator.graph.arguments import Given
 from aggregator.graph.compiler import Compilation, Plan
 from aggregator.graph.errors import BAD_INPUT, GraphError
@@ -110,7 +110,7 @@ def plan(compilation: Compilation, operation: OperationDefinitionNode) -> tuple[
         )
     given = arguments.get("after")
     after = cursors.After(given, key, field.path) if isinstance(given, Given) else None
-    return compilation.finish(query), (after.terms if after else lambda _: None)
+    return compilation.finish(f"({query})::text"), (after.terms if after else lambda _: None)
 
 
 def _round(compilation: Compilation, field: Selected, key: Read) -> str:
@@ -126,7 +126,9 @@ def _round(compilation: Compilation, field: Selected, key: Read) -> str:
         *RUNTIME_EVENT.scope(statement, row),
         *conditions(compilation, row, compilation.arguments(field).get("filter")),
     ]
-    answer = f"json_build_object('data', json_build_object('{field.key}', ({compilation.object(field, row)})))"
+    answer = rendering.made(
+        [("data", [rendering.made([(field.key, [compilation.object(field, row)])])])]
+    )
     return f"""
 WITH seen AS MATERIALIZED (
     SELECT * FROM runtime_event {looked}
@@ -134,7 +136,7 @@ WITH seen AS MATERIALIZED (
         AND {looked}.tx < {XMIN} AND {looked}.at >= {bound.oldest}
     ORDER BY {looked}.tx, {looked}.id LIMIT {bound.looks}),
 picked AS MATERIALIZED (
-    SELECT {event}.tx, {event}.id, {event}.at, {answer} AS o FROM seen {event}{where(passing)}
+    SELECT {event}.tx, {event}.id, {event}.at, ({answer})::json AS o FROM seen {event}{where(passing)}
     ORDER BY {event}.tx, {event}.id LIMIT {ROUND_EVENTS}),
 told AS MATERIALIZED (
     SELECT * FROM (SELECT *, sum(octet_length(o::text)) OVER (ORDER BY tx, id ROWS UNBOUNDED PRECEDING)

@@ -1,6 +1,4 @@
-    /* keeps its plan */ SELECT convert_to((SELECT row_to_json(j1)
-        FROM (SELECT (SELECT row_to_json(j2)
-                FROM (SELECT c1.name AS "name", (WITH page1 AS (WITH near1 AS MATERIALIZED (SELECT u1.content_id
+                /* keeps its plan */ SELECT convert_to(concat('{"cluster":', coalesce((SELECT concat('{"name":', to_json(c1.name), ',"findings":', (WITH page1 AS (WITH near1 AS MATERIALIZED (SELECT u1.content_id
                 FROM usage u1
               WHERE u1.cluster_id = c1.id LIMIT 400 + 1) SELECT *
                   FROM ((SELECT f2.severity AS f_severity, f2.rule_id AS f_rule_id, f2.severity AS o0, f2.id AS o1, pl2.pc_cluster_id AS o2, pl2.pc_placement_id AS o3
@@ -37,41 +35,36 @@
                     WHERE f3.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f3.category = v2.category AND f3.severity = ANY(v2.severities)
                   ORDER BY f3.severity DESC, f3.id DESC, pl3.pc_cluster_id ASC, pl3.pc_placement_id ASC LIMIT 2 + 1) w2
               ORDER BY w2.o0 DESC, w2.o1 DESC, w2.o2 ASC, w2.o3 ASC LIMIT 2 + 1)) w3
-            ORDER BY w3.o0 DESC, w3.o1 DESC, w3.o2 ASC, w3.o3 ASC LIMIT 2 + 1) SELECT row_to_json(j3)
-                FROM (SELECT (SELECT coalesce(sum(sc1.findings), 0)::bigint
+                ORDER BY w3.o0 DESC, w3.o1 DESC, w3.o2 ASC, w3.o3 ASC LIMIT 2 + 1) SELECT concat('{"totalCount":', (SELECT coalesce(sum(sc1.findings), 0)::bigint
                 FROM cluster_severity_count sc1
-                WHERE sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc1.cluster_id = c1.id) AS "totalCount", (SELECT row_to_json(j4)
-                      FROM (SELECT ((SELECT count(*)
-                FROM page1 ) > 2) AS "hasNextPage") j4) AS "pageInfo", (SELECT coalesce(json_agg(j5), '[]'::json)
-                    FROM (SELECT x1.f_severity AS "severity", (SELECT row_to_json(j6)
-                      FROM (SELECT r1.key AS "key"
-                      FROM rule r1
-                  WHERE r1.id = x1.f_rule_id) j6) AS "rule"
-              FROM page1 x1 LIMIT 2) j5) AS "nodes") j3) AS "findings", (WITH page2 AS (SELECT s2.kind AS s_kind, s2.name AS s_name
+                    WHERE sc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND sc1.cluster_id = c1.id), ',"pageInfo":', concat('{"hasNextPage":', CASE WHEN ((SELECT count(*)
+                FROM page1 ) > 2) THEN 'true' ELSE 'false' END, '}'), ',"nodes":', (SELECT concat('[', string_agg(j1.o, ','), ']')
+                  FROM (SELECT concat('{"severity":"', x1.f_severity, '","rule":', CASE WHEN o1.found THEN concat('{"key":', to_json(o1.r_key), '}') END, '}') AS o
+                  FROM page1 x1
+                    LEFT JOIN LATERAL (SELECT true AS found, r1.key AS r_key
+                    FROM rule r1
+              WHERE r1.id = x1.f_rule_id OFFSET 0) o1 ON true LIMIT 2) j1), '}')), ',"subjects":', (WITH page2 AS (SELECT s2.kind AS s_kind, s2.name AS s_name
               FROM subject s2
               WHERE s2.cluster_id = c1.id AND s2.present
-            ORDER BY s2.name ASC, s2.id ASC LIMIT 2) SELECT row_to_json(j7)
-                FROM (SELECT (SELECT count(*)
+                ORDER BY s2.name ASC, s2.id ASC LIMIT 2) SELECT concat('{"totalCount":', (SELECT count(*)
                 FROM subject s1
-                WHERE s1.cluster_id = c1.id AND s1.present) AS "totalCount", (SELECT coalesce(json_agg(j8), '[]'::json)
-                  FROM (SELECT x3.s_kind AS "kind", x3.s_name AS "name"
-              FROM page2 x3 LIMIT 2) j8) AS "nodes") j7) AS "subjects", (WITH page3 AS (SELECT i1.name AS i_name, i1.id AS i_id
+                WHERE s1.cluster_id = c1.id AND s1.present), ',"nodes":', (SELECT concat('[', string_agg(j2.o, ','), ']')
+                  FROM (SELECT concat('{"kind":', to_json(x3.s_kind), ',"name":', to_json(x3.s_name), '}') AS o
+              FROM page2 x3 LIMIT 2) j2), '}')), ',"images":', (WITH page3 AS (SELECT i1.name AS i_name, i1.id AS i_id
               FROM image i1
                 WHERE i1.id IN (SELECT iu3.image_id
                 FROM image_usage iu3
               WHERE iu3.cluster_id = c1.id)
-            ORDER BY i1.name ASC, i1.id ASC LIMIT 50) SELECT row_to_json(j9)
-                FROM (SELECT (SELECT coalesce(json_agg(j10), '[]'::json)
-                    FROM (SELECT x5.i_name AS "name", EXISTS (SELECT
-                    FROM image_usage iu1
-                    WHERE iu1.image_id = x5.i_id AND iu1.pods > 0) AS "running", EXISTS (SELECT
-                    FROM image_usage iu2
-                  WHERE iu2.image_id = x5.i_id AND iu2.reports > 0) AS "scanned"
-          FROM page3 x5 LIMIT 50) j10) AS "nodes") j9) AS "images"
-          FROM cluster c1
-          LEFT JOIN agent_session ses1 ON ses1.cluster_id = c1.id
-        WHERE c1.name = $1::text) j2) AS "cluster", (SELECT row_to_json(j11)
-          FROM (SELECT c2.name AS "name"
-          FROM cluster c2
-          LEFT JOIN agent_session ses2 ON ses2.cluster_id = c2.id
-WHERE c2.name = $2::text) j11) AS "none") j1)::text, 'UTF8')
+                ORDER BY i1.name ASC, i1.id ASC LIMIT 50) SELECT concat('{"nodes":', (SELECT concat('[', string_agg(j3.o, ','), ']')
+                      FROM (SELECT concat('{"name":', to_json(x5.i_name), ',"running":', CASE WHEN EXISTS (SELECT
+                      FROM image_usage iu1
+                      WHERE iu1.image_id = x5.i_id AND iu1.pods > 0) THEN 'true' ELSE 'false' END, ',"scanned":', CASE WHEN EXISTS (SELECT
+                      FROM image_usage iu2
+                  WHERE iu2.image_id = x5.i_id AND iu2.reports > 0) THEN 'true' ELSE 'false' END, '}') AS o
+        FROM page3 x5 LIMIT 50) j3), '}')), '}')
+        FROM cluster c1
+        LEFT JOIN agent_session ses1 ON ses1.cluster_id = c1.id
+        WHERE c1.name = $1::text), 'null'), ',"none":', coalesce((SELECT concat('{"name":', to_json(c2.name), '}')
+        FROM cluster c2
+        LEFT JOIN agent_session ses2 ON ses2.cluster_id = c2.id
+WHERE c2.name = $2::text), 'null'), '}'), 'UTF8')

@@ -1,6 +1,4 @@
-    SELECT convert_to((SELECT row_to_json(j1)
-        FROM (SELECT (SELECT row_to_json(j2)
-              FROM (SELECT (WITH page1 AS (SELECT pc1.placement_id AS pc_placement_id, f1.key AS f_key, pc1.since AS pc_since, f1.rule_id AS f_rule_id, pc1.cluster_id AS pc_cluster_id
+              SELECT convert_to(concat('{"cluster":', coalesce((SELECT concat('{"newest":', (WITH page1 AS (SELECT pc1.placement_id AS pc_placement_id, f1.key AS f_key, pc1.since AS pc_since, f1.rule_id AS f_rule_id, pc1.cluster_id AS pc_cluster_id
               FROM transition tr1
                 CROSS JOIN LATERAL (SELECT unnest(k.keys) AS key
                 FROM keyset k
@@ -23,24 +21,23 @@
                     FROM keyset ks
                   WHERE ks.id = ANY(t.after) AND f1.key = ANY(ks.keys))
               ORDER BY t.at DESC, t.id DESC LIMIT 1), pc1.since) = tr1.at AND f1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND pc1.live + pc1.absent > 0 AND pc1.cluster_id = c1.id
-            ORDER BY tr1.at DESC, f1.id DESC, pc1.placement_id DESC LIMIT 2) SELECT row_to_json(j3)
-                FROM (SELECT (SELECT coalesce(json_agg(j4), '[]'::json)
-                      FROM (SELECT coalesce((SELECT t.at
-                      FROM transition t
-                        WHERE t.placement_id = x1.pc_placement_id AND NOT EXISTS (SELECT
-                        FROM keyset ks
-                        WHERE ks.id = ANY(t.before) AND x1.f_key = ANY(ks.keys)) AND EXISTS (SELECT
-                        FROM keyset ks
-                      WHERE ks.id = ANY(t.after) AND x1.f_key = ANY(ks.keys))
-                    ORDER BY t.at DESC, t.id DESC LIMIT 1), x1.pc_since) AS "firstSeenAt", (SELECT row_to_json(j5)
-                      FROM (SELECT r1.key AS "key"
-                      FROM rule r1
-                    WHERE r1.id = x1.f_rule_id) j5) AS "rule", (SELECT row_to_json(j6)
-                      FROM (SELECT c2.name AS "name"
-                      FROM cluster c2
-                      LEFT JOIN agent_session ses2 ON ses2.cluster_id = c2.id
-                  WHERE c2.id = x1.pc_cluster_id) j6) AS "cluster"
-              FROM page1 x1 LIMIT 2) j4) AS "nodes") j3) AS "newest", (WITH page2 AS (SELECT pc2.placement_id AS pc_placement_id, f2.key AS f_key, pc2.since AS pc_since, f2.rule_id AS f_rule_id, pc2.cluster_id AS pc_cluster_id
+                ORDER BY tr1.at DESC, f1.id DESC, pc1.placement_id DESC LIMIT 2) SELECT concat('{"nodes":', (SELECT concat('[', string_agg(j1.o, ','), ']')
+                          FROM (SELECT concat('{"firstSeenAt":', to_json(coalesce((SELECT t.at
+                          FROM transition t
+                            WHERE t.placement_id = x1.pc_placement_id AND NOT EXISTS (SELECT
+                            FROM keyset ks
+                            WHERE ks.id = ANY(t.before) AND x1.f_key = ANY(ks.keys)) AND EXISTS (SELECT
+                            FROM keyset ks
+                          WHERE ks.id = ANY(t.after) AND x1.f_key = ANY(ks.keys))
+                  ORDER BY t.at DESC, t.id DESC LIMIT 1), x1.pc_since)), ',"rule":', CASE WHEN o1.found THEN concat('{"key":', to_json(o1.r_key), '}') END, ',"cluster":', CASE WHEN o2.found THEN concat('{"name":', to_json(o2.c_name), '}') END, '}') AS o
+                  FROM page1 x1
+                    LEFT JOIN LATERAL (SELECT true AS found, r1.key AS r_key
+                    FROM rule r1
+                  WHERE r1.id = x1.f_rule_id OFFSET 0) o1 ON true
+                    LEFT JOIN LATERAL (SELECT true AS found, c2.name AS c_name
+                    FROM cluster c2
+                    LEFT JOIN agent_session ses2 ON ses2.cluster_id = c2.id
+              WHERE c2.id = x1.pc_cluster_id OFFSET 0) o2 ON true LIMIT 2) j1), '}')), ',"since":', (WITH page2 AS (SELECT pc2.placement_id AS pc_placement_id, f2.key AS f_key, pc2.since AS pc_since, f2.rule_id AS f_rule_id, pc2.cluster_id AS pc_cluster_id
                 FROM (SELECT tr2.placement_id, op2.key, max(tr2.at) AS at
                 FROM transition tr2
                   CROSS JOIN LATERAL (SELECT unnest(k.keys) AS key
@@ -58,24 +55,23 @@
                 FROM placement o
               WHERE o.id = pc2.placement_id OFFSET 0) p2
               WHERE f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND cd2.at >= $1::timestamptz AND pc2.live + pc2.absent > 0 AND pc2.cluster_id = c1.id
-            ORDER BY f2.severity DESC, f2.id DESC, pc2.cluster_id ASC, pc2.placement_id ASC LIMIT 2) SELECT row_to_json(j7)
-                FROM (SELECT (SELECT coalesce(json_agg(j8), '[]'::json)
-                      FROM (SELECT coalesce((SELECT t.at
-                      FROM transition t
-                        WHERE t.placement_id = x3.pc_placement_id AND NOT EXISTS (SELECT
-                        FROM keyset ks
-                        WHERE ks.id = ANY(t.before) AND x3.f_key = ANY(ks.keys)) AND EXISTS (SELECT
-                        FROM keyset ks
-                      WHERE ks.id = ANY(t.after) AND x3.f_key = ANY(ks.keys))
-                    ORDER BY t.at DESC, t.id DESC LIMIT 1), x3.pc_since) AS "firstSeenAt", (SELECT row_to_json(j9)
-                      FROM (SELECT r2.key AS "key"
-                      FROM rule r2
-                    WHERE r2.id = x3.f_rule_id) j9) AS "rule", (SELECT row_to_json(j10)
-                      FROM (SELECT c3.name AS "name"
-                      FROM cluster c3
-                      LEFT JOIN agent_session ses3 ON ses3.cluster_id = c3.id
-                  WHERE c3.id = x3.pc_cluster_id) j10) AS "cluster"
-          FROM page2 x3 LIMIT 2) j8) AS "nodes") j7) AS "since"
-          FROM cluster c1
-          LEFT JOIN agent_session ses1 ON ses1.cluster_id = c1.id
-WHERE c1.name = $2::text) j2) AS "cluster") j1)::text, 'UTF8')
+                ORDER BY f2.severity DESC, f2.id DESC, pc2.cluster_id ASC, pc2.placement_id ASC LIMIT 2) SELECT concat('{"nodes":', (SELECT concat('[', string_agg(j2.o, ','), ']')
+                          FROM (SELECT concat('{"firstSeenAt":', to_json(coalesce((SELECT t.at
+                          FROM transition t
+                            WHERE t.placement_id = x3.pc_placement_id AND NOT EXISTS (SELECT
+                            FROM keyset ks
+                            WHERE ks.id = ANY(t.before) AND x3.f_key = ANY(ks.keys)) AND EXISTS (SELECT
+                            FROM keyset ks
+                          WHERE ks.id = ANY(t.after) AND x3.f_key = ANY(ks.keys))
+                  ORDER BY t.at DESC, t.id DESC LIMIT 1), x3.pc_since)), ',"rule":', CASE WHEN o3.found THEN concat('{"key":', to_json(o3.r_key), '}') END, ',"cluster":', CASE WHEN o4.found THEN concat('{"name":', to_json(o4.c_name), '}') END, '}') AS o
+                  FROM page2 x3
+                    LEFT JOIN LATERAL (SELECT true AS found, r2.key AS r_key
+                    FROM rule r2
+                  WHERE r2.id = x3.f_rule_id OFFSET 0) o3 ON true
+                    LEFT JOIN LATERAL (SELECT true AS found, c3.name AS c_name
+                    FROM cluster c3
+                    LEFT JOIN agent_session ses3 ON ses3.cluster_id = c3.id
+        WHERE c3.id = x3.pc_cluster_id OFFSET 0) o4 ON true LIMIT 2) j2), '}')), '}')
+        FROM cluster c1
+        LEFT JOIN agent_session ses1 ON ses1.cluster_id = c1.id
+WHERE c1.name = $2::text), 'null'), '}'), 'UTF8')
