@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from aggregator.store.pool import Connection, Pool
+from aggregator.store.pool import RANDOM_PAGE_COST, Connection, Pool
 from bench import operations_statements as sql
 from bench.finding_queries import Question
 from bench.operations_questions import CONNECTIONS, operations, slug
@@ -198,6 +198,7 @@ def app() -> Starlette:
                 "application_name": "by hand",
                 "timezone": "UTC",
                 "jit": "off",
+                "random_page_cost": RANDOM_PAGE_COST,
                 "plan_cache_mode": "force_generic_plan",  # these few statements are known to bear it
             },
         )

@@ -16,7 +16,7 @@
           GROUP BY 1) at2
             CROSS JOIN LATERAL (SELECT cc2.severity, cc2.findings * at2.places AS findings
             FROM content_count cc2
-          WHERE cc2.content_id = at2.content_id AND cc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND cc2.severity = 'CRITICAL') n3) ELSE (SELECT coalesce(sum(o.findings), 0)::bigint
+          WHERE cc2.content_id = at2.content_id AND cc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND cc2.severity = 'CRITICAL' OFFSET 0) n3) ELSE (SELECT coalesce(sum(o.findings), 0)::bigint
           FROM image_stat o
           WHERE o.image_id = i2.id AND o.severity = 'CRITICAL' AND o.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) END DESC, i2.id DESC LIMIT 50) SELECT concat('{"totalCount":', (SELECT count(*)
           FROM image i1
@@ -47,7 +47,7 @@
                   GROUP BY 1) at1
                     CROSS JOIN LATERAL (SELECT cc1.severity, cc1.findings * at1.places AS findings
                     FROM content_count cc1
-                  WHERE cc1.content_id = at1.content_id AND cc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status)) n1) n2), ',"clusters":', (WITH page2 AS (SELECT c1.name AS c_name
+                  WHERE cc1.content_id = at1.content_id AND cc1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) OFFSET 0) n1) n2), ',"clusters":', (WITH page2 AS (SELECT c1.name AS c_name
                   FROM cluster c1
                   LEFT JOIN agent_session ses1 ON ses1.cluster_id = c1.id
                     WHERE c1.id IN (SELECT iu6.cluster_id
