@@ -177,7 +177,7 @@ class Session:
         item, content = change.item, change.content
         packed = None
         if content is not None and content.name not in self._known:
-            packed = pack(content)
+            packed = content if isinstance(content, m.Content) else pack(content)
         reason = self._reason_to_fail(change, packed, self._welcome.limits)
         if reason:
             item, packed = failed(item, reason), None

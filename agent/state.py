@@ -11,7 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from protocol.fingerprint import bucket
-from protocol.messages import BUCKETS, Item, Key, KindState, KindSummary
+from protocol.messages import BUCKETS, Content, Item, Key, KindState, KindSummary
 
 Place = tuple[str, str]  # namespace and name of an object
 Entries = tuple[tuple[str, int], ...]  # (sub-key, fingerprint) of each entry, by sub-key
@@ -27,11 +27,11 @@ class Payload(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True):
-    """An entry that is new or changed, with the content it points at, if any."""
+    """An entry that is new or changed, with the content it points at, if any, perhaps packed."""
 
     kind: str
     item: Item
-    content: Payload | None = None
+    content: Payload | Content | None = None
 
 
 class Outlet(Protocol):

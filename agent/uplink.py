@@ -102,32 +102,36 @@ class Uplink:
 
     async def run(self) -> None:
         """Keep a connection, for ever."""
-        backoff = Backoff()
         async with aiohttp.ClientSession() as client:
-            while True:
-                wait: float | None = None
-                began = asyncio.get_running_loop().time()
-                try:
-                    wait = await self.converse(client)
-                except FatalError:
-                    raise
-                except RefusedError as error:
-                    self._fail(str(error))
-                except (aiohttp.ClientError, TimeoutError, OSError, s.ProtocolError) as error:
-                    self._fail(_reason(error))
-                except Exception:
-                    # Whatever it is, it ends this session and not the agent, which takes events.
-                    self.failure = "a fault of the agent"
-                    logger.exception("the session ended by a fault of the agent")
-                if asyncio.get_running_loop().time() - began >= STEADY:
-                    backoff.reset()
-                self.first_attempt.set()
-                if wait is None:
-                    wait = backoff.next()
-                else:
-                    wait *= random.uniform(1.0, 1.0 + RETRY_JITTER)  # noqa: S311 - spreads load
-                logger.info("connecting again in %.1f s", wait)
-                await asyncio.sleep(wait)
+            await self.keep(client)
+
+    async def keep(self, client: aiohttp.ClientSession) -> None:
+        """Keep a connection, for ever, that a client opens."""
+        backoff = Backoff()
+        while True:
+            wait: float | None = None
+            began = asyncio.get_running_loop().time()
+            try:
+                wait = await self.converse(client)
+            except FatalError:
+                raise
+            except RefusedError as error:
+                self._fail(str(error))
+            except (aiohttp.ClientError, TimeoutError, OSError, s.ProtocolError) as error:
+                self._fail(_reason(error))
+            except Exception:
+                # Whatever it is, it ends this session and not the agent, which takes events.
+                self.failure = "a fault of the agent"
+                logger.exception("the session ended by a fault of the agent")
+            if asyncio.get_running_loop().time() - began >= STEADY:
+                backoff.reset()
+            self.first_attempt.set()
+            if wait is None:
+                wait = backoff.next()
+            else:
+                wait *= random.uniform(1.0, 1.0 + RETRY_JITTER)  # noqa: S311 - spreads load
+            logger.info("connecting again in %.1f s", wait)
+            await asyncio.sleep(wait)
 
     async def converse(self, client: aiohttp.ClientSession) -> float | None:
         """Hold one session until it ends. Returns the wait that the aggregator asked for.

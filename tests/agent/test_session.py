@@ -90,6 +90,20 @@ def test_contents_go_only_where_they_are_wanted() -> None:
     assert (contents.seq, upsert.seq) == (1, 2)
 
 
+def test_a_content_that_comes_packed_goes_as_it_is() -> None:
+    session = started()
+    made = change("a")
+    assert isinstance(made.content, Payload)
+    packed = m.Content(made.content.name, "test", 1, 7, b"packed before")
+    session.changed(Change(made.kind, made.item, packed))
+    session.flush()
+
+    contents, _ = answer(session, m.Want(names=(packed.name,)))
+
+    assert isinstance(contents, m.Contents)
+    assert contents.contents == (packed,)
+
+
 def test_a_content_is_offered_once_a_session() -> None:
     session = started()
     session.changed(change("a"))
