@@ -1,0 +1,1 @@
+"""A fleet of agents in one process, each with a made-up cluster and a real session."""
