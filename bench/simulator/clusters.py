@@ -19,7 +19,8 @@ from bench.simulator.objects import Benchmark, Report, Revision, Role
 from protocol import messages as m
 
 START = 1_767_225_600_000  # 2026-01-01, ms since 1970
-DAY = 86_400_000  # ms
+SECOND = 1_000  # ms
+DAY = 86_400 * SECOND
 ENVIRONMENTS = ("prod", "staging", "dev")
 NAMESPACES = 12  # at most
 REPORTS_A_NAMESPACE = 20  # at least
@@ -121,15 +122,15 @@ class Cluster:
         return [*events, self.ledger.put_inventory(m.WORKLOADS, place, sub)]
 
     def expire(self, *, ttl: int = DAY, limit: int | None = None) -> list[Event]:
-        """Let the scanner delete up to `limit` reports older than `ttl` ms, to scan again."""
-        due = (
+        """Let the scanner delete up to `limit` reports older than `ttl` ms, oldest first."""
+        due = [
             report
             for kind in (*OF_CONTAINERS, Configuration.kind)
             for report in self.ledger.reports[kind].values()
             if report.at <= self.at - ttl and report.about not in self.ledger.overtaken
-        )
+        ]
         events: list[Event] = []
-        for report in list(itertools.islice(due, limit)):
+        for report in sorted(due, key=lambda report: report.at)[:limit]:
             self._expired.append(report)
             events += self.ledger.drop(report.kind, report.about, report.part)
         return events
@@ -180,12 +181,15 @@ class Cluster:
             self.check_benchmarks()
         for _ in range(reports // REPORTS_A_ROLE):
             self._add_role()
-        for rank in range(EVERYWHERE):
-            self._fit(self._images.app(rank), reports)
-        failures = 0
-        while failures < TRIES and len(self.ledger) < reports:
-            app = self._images.app(chance.rank(self._images.apps, *self._draw()))
-            failures = 0 if self._fit(app, reports) else failures + 1
+        end, failures = self.at, 0
+        drawn = (chance.rank(self._images.apps, *self._draw()) for _ in itertools.count())
+        for rank in itertools.chain(range(EVERYWHERE), drawn):
+            if failures >= TRIES or len(self.ledger) >= reports:
+                break
+            left = DAY * (reports - len(self.ledger)) // reports
+            self.at = end - left // SECOND * SECOND  # the scanner takes a day for all of them
+            failures = 0 if self._fit(self._images.app(rank), reports) else failures + 1
+        self.at = end
         while len(self.ledger) < reports:
             self._add_role()
 

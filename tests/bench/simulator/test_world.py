@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 import zstandard
 
-from bench.simulator.clusters import Cluster
+from bench.simulator.clusters import DAY, Cluster
 from bench.simulator.contents import Contents
 from bench.simulator.image_reports import Vulnerabilities
 from bench.simulator.ledger import Event
@@ -72,6 +72,20 @@ def test_a_cluster_begins_with_as_many_reports_as_asked_for(reports: int) -> Non
     world = World(3, reports=reports)
 
     assert [len(cluster.ledger) for cluster in world.clusters] == [reports] * 3
+
+
+def test_a_scanner_takes_a_day_for_all_images_of_a_cluster() -> None:
+    (cluster,) = World(1, reports=400).clusters
+    scanned = len(cluster.ledger.reports[Vulnerabilities.kind])
+    assert cluster.expire() == []
+
+    cluster.pass_time(DAY // 2)
+    expired = [key for kind, key, _ in cluster.expire() if kind == Vulnerabilities.kind]
+
+    assert 0.3 * scanned < len(expired) < 0.7 * scanned
+    cluster.rescan()
+    assert len(cluster.ledger.reports[Vulnerabilities.kind]) == scanned
+    assert cluster.expire() == []
 
 
 def test_events_tell_all_that_changes() -> None:
