@@ -146,13 +146,13 @@ class Cluster:
 
     def take_database(self) -> list[Event]:
         """Scan the images again of which the scanner's database says something else now."""
-        kind = Vulnerabilities.kind
-        shape = self.ledger.shapes[kind]
+        known, version = self._images.known, self._images.version
         events: list[Event] = []
-        for report in list(self.ledger.reports[kind].values()):
-            fresh = self._report(kind, report.about, report.part)
-            if shape.content(fresh) != shape.content(report):
-                events.append(self.ledger.put(fresh))
+        for report in list(self.ledger.reports[Vulnerabilities.kind].values()):
+            assert isinstance(report.about, Revision)
+            image = report.about.images[report.part]
+            if known(image, report.version) != known(image, version):
+                events.append(self._scan(report.kind, report.about, report.part))
         return events
 
     def check_benchmarks(self) -> list[Event]:

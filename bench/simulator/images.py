@@ -95,6 +95,7 @@ class Images:
         self.apps = apps
         self.software = Software(chance)
         self.updates: list[Update] = []
+        self._updates_of: dict[tuple[int, int], list[int]] = {}  # by image
         self._apps: dict[int, App] = {}
         self._images: dict[tuple[int, int], Image] = {}
         self._sidecars = [self._repository(-1 - n, name) for n, name in enumerate(SIDECARS)]
@@ -149,8 +150,7 @@ class Images:
         hit = heapq.nsmallest(
             images, self._images, key=lambda image: self.chance.number("hit", number, image)
         )
-        self.updates.append(Update(50_000 + number, frozenset(hit)))
-        return self.updates[-1]
+        return self._add(Update(50_000 + number, frozenset(hit)))
 
     def withdraw_vulnerability(self) -> Update | None:
         """Let the database forget the newest vulnerability that an update brought."""
@@ -158,19 +158,20 @@ class Images:
         for number in reversed(range(len(self.updates))):
             update = self.updates[number]
             if update.withdraws is None and number not in gone:
-                self.updates.append(Update(update.vulnerability, update.images, number))
-                return self.updates[-1]
+                return self._add(Update(update.vulnerability, update.images, number))
         return None
 
     def known(self, image: Image, version: int) -> tuple[int, ...]:
         """Return the updates whose vulnerability a scan of this version finds in an image."""
         found: list[int] = []
-        for number, update in enumerate(self.updates[:version]):
-            if image.number in update.images:
-                if update.withdraws is None:
-                    found.append(number)
-                else:
-                    found.remove(update.withdraws)
+        for number in self._updates_of.get(image.number, ()):
+            if number >= version:
+                break
+            withdraws = self.updates[number].withdraws
+            if withdraws is None:
+                found.append(number)
+            else:
+                found.remove(withdraws)
         return tuple(found)
 
     def packages(self, image: Image) -> list[Package]:
@@ -198,6 +199,12 @@ class Images:
             vulnerability = self.updates[number].vulnerability
             found.append(self.software.entry(package, vulnerability, ""))
         return found
+
+    def _add(self, update: Update) -> Update:
+        for image in update.images:
+            self._updates_of.setdefault(image, []).append(len(self.updates))
+        self.updates.append(update)
+        return update
 
     def _repository(self, number: int, name: str) -> Repository:
         draw = self.chance

@@ -22,7 +22,7 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 CLUSTER = m.Object("", "Cluster", "", "cluster")
 
 
-class Revision(Struct, frozen=True, eq=False):
+class Revision(Struct, frozen=True, eq=False, gc=False):
     """A workload between two rollouts. What scanners name is `owner`, a Deployment's ReplicaSet."""
 
     app: App
@@ -63,7 +63,7 @@ class Benchmark(Struct, frozen=True, eq=False):
     cluster: int
 
 
-class Report(Struct, frozen=True, eq=False):
+class Report(Struct, frozen=True, eq=False, gc=False):
     """A report as it stands in a cluster: what it is about, and which scan it comes from."""
 
     kind: str
