@@ -19,6 +19,7 @@ from protocol import messages as m
 GROUP = "aquasecurity.github.io"
 TRIVY = ("Trivy", "0.65.0")
 MANAGED_BY = "app.kubernetes.io/managed-by"
+POD_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # that Kubernetes ends names with
 CLUSTER = m.Object("", "Cluster", "", "cluster")
 
 
@@ -42,9 +43,9 @@ class Revision(Struct, frozen=True, eq=False, gc=False):
         kind, name = self.owner
         if kind == "StatefulSet":
             return f"{name}-{number}"
-        mixed = (self.number * 31 + number * 7919 + len(name) * 104_729) % 36**5
-        digits = "bcdfghjklmnpqrstvwxz2456789bcdfghjkl"
-        return f"{name}-" + "".join(digits[mixed // 36**place % 36] for place in range(5))
+        mixed = self.number * 31 + number * 7919  # two pods never get the same letters of this
+        letters = (POD_LETTERS[mixed // 27**place % 27] for place in range(5))
+        return f"{name}-{''.join(letters)}"
 
 
 class Role(Struct, frozen=True, eq=False):
