@@ -23,6 +23,8 @@ EVERY = 2.0  # seconds between two lines
 PATIENCE = 3_600.0  # seconds that all may take to become consistent
 CHURN_STEPS = 10  # steps between two looks at the clock
 
+uplinks = logging.getLogger("agent.uplink")
+
 
 def add_clusters(client: Client, world: World, *, seed: int) -> list[str]:
     """Add the clusters that are not there; return a token for the agent of each."""
@@ -93,8 +95,10 @@ async def load(fleet: Fleet, *, churn: float, storm: bool, update: int) -> None:
                 await fleet.update_database(images=update)
                 await settle(fleet, progress, f"one vulnerability more in {update} images")
             if storm:
+                uplinks.setLevel(logging.ERROR)  # each would say that its connection broke
                 fleet.cut()
                 await settle(fleet, progress, "storm of reconnects")
+                uplinks.setLevel(logging.NOTSET)
             while churn:
                 await fleet.churn(steps=CHURN_STEPS, a_second=churn)
         finally:
@@ -127,7 +131,6 @@ def main(
     **where: object,
 ) -> None:
     """Load an aggregator with simulated agents."""
-    logging.getLogger("agent.uplink").setLevel(logging.ERROR)  # a storm is not worth a line each
     server = find_server(**where)  # type: ignore[arg-type] # what server_options adds
     began = time.monotonic()
     clock = int(at.replace(tzinfo=UTC).timestamp()) * 1_000
