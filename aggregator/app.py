@@ -39,6 +39,7 @@ from aggregator.settings import Settings
 from aggregator.store import credentials, notifications
 from aggregator.store.migrations import Readiness
 from aggregator.store.pool import Pool, UnavailableError, open_pool
+from aggregator.store.replica import Replica
 
 if TYPE_CHECKING:
     from aggregator.graph.endpoint import GraphQL
@@ -79,11 +80,24 @@ class AgentHub(Protocol):
 Serve = Callable[[WebSocket, Principal, Any], Coroutine[Any, Any, None]]
 
 
-def _graphql(pool: Pool, settings: Settings) -> GraphQLEndpoint:
+def _graphql(pool: Pool, settings: Settings, replica: Replica | None) -> GraphQLEndpoint:
     from aggregator.graph.endpoint import GraphQL
 
     timeout = settings.query_timeout
-    return GraphQL(pool, cursor_key=settings.cursor_key, statement_timeout=timeout)
+    key = settings.cursor_key
+    return GraphQL(pool, replica=replica, cursor_key=key, statement_timeout=timeout)
+
+
+def _replica(primary: Pool, settings: Settings) -> Replica | None:
+    if not settings.query_database_url:
+        return None
+    return Replica(
+        primary,
+        settings.query_database_url,
+        size=settings.query_connections,
+        statement_timeout=settings.query_timeout,
+        most=settings.query_max_lag,
+    )
 
 
 def _hub(pool: Pool, settings: Settings) -> AgentHub:
@@ -115,12 +129,13 @@ class Application:
         serve: Serve = _serve,
     ) -> None:
         self._settings = settings
-        self._make_graphql = graphql or (lambda pool: _graphql(pool, settings))
+        self._make_graphql = graphql or (lambda pool: _graphql(pool, settings, self._replica))
         self._make_hub = hub or (lambda pool: _hub(pool, settings))
         self._serve = serve
         self._authenticator: Authenticator
         self._revocations: Revocations
         self._readiness: Readiness
+        self._replica: Replica | None = None
         self._sockets: Sockets | None = None
         self._drained = False
         handlers: Any = {
@@ -155,7 +170,8 @@ class Application:
         async with AsyncExitStack() as stack:
             self.pool = await open_pool(
                 settings.database_url,
-                size=settings.query_connections + 2,  # two listen: for access, for new events
+                # Two listen: for access, for new events. One looks how far this is, for a replica.
+                size=settings.query_connections + 2 + bool(settings.query_database_url),
                 statement_timeout=settings.query_timeout,
                 application="fleetwatch query",
                 stateless=True,
@@ -173,6 +189,10 @@ class Application:
             self._revocations = await stack.enter_async_context(
                 Revocations(self.pool, self._authenticator)
             )
+            self._replica = _replica(self.pool, settings)
+            if self._replica is not None:
+                await stack.enter_async_context(self._replica)
+                self._authenticator.changed.append(self._replica.outdate)
             self.graphql = self._make_graphql(self.pool)
             listening = asyncio.create_task(
                 notifications.listen(self.pool, self._wake), name="new events"
@@ -240,7 +260,8 @@ class Application:
     async def _ready(self, _request: Request) -> Response:
         """Serve /readyz."""
         if await self._readiness.is_ready():
-            return PlainTextResponse("ready\n")
+            replica = f"replica: {self._replica.state}\n" if self._replica is not None else ""
+            return PlainTextResponse(f"ready\n{replica}")
         return PlainTextResponse("not ready\n", status_code=503)
 
     async def _agent(self, websocket: WebSocket) -> None:

@@ -1,5 +1,7 @@
 """What Prometheus scrapes from /metrics; a module that counts declares its metrics on REGISTRY."""
 
+import math
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -48,6 +50,19 @@ EVENTS_SENT = Counter(
 SLOW_READERS = Counter(
     "fleetwatch_slow_readers",
     "WebSockets that were closed because what they were sent was not read.",
+    registry=REGISTRY,
+)
+REPLICA_LAG = Gauge(
+    "fleetwatch_replica_lag_seconds",
+    "How far the standby that queries go to is behind; NaN while it is away or there is none.",
+    registry=REGISTRY,
+)
+REPLICA_LAG.set(math.nan)
+REPLICA_QUERIES = Counter(
+    "fleetwatch_replica_queries",
+    "Statements of queries, by where they were answered: replica, or the primary as the replica was"
+    " away, behind, had not yet what was written just before, or failed.",
+    ("outcome",),
     registry=REGISTRY,
 )
 

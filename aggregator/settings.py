@@ -16,6 +16,8 @@ class Settings:
     """The settings of `fleetwatch serve` and `fleetwatch up`."""
 
     database_url: str
+    query_database_url: str = ""  # of a standby that answers queries; "" is none
+    query_max_lag: float = 10.0  # seconds that it may be behind
     query_connections: int = 10
     query_timeout: float = 10.0  # seconds, of one statement
     ingest_connections: int = 4

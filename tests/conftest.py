@@ -15,6 +15,7 @@ from aggregator.store.embedded import EmbeddedPostgres
 from aggregator.store.migrations import migrate
 from aggregator.store.pool import open_pool
 from tests.apart import run_apart
+from tests.standby import make_standby
 
 FAST = {
     "fsync": "off",
@@ -50,6 +51,18 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         with server:
             run_apart(_execute(server.dsn(), "CREATE DATABASE template"))
             run_apart(migrate(server.dsn("template")))
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def standby(postgres: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
+    """A streaming standby of the server; it has whatever database the server has."""
+    folder = Path(tempfile.mkdtemp(prefix="fleetwatch-tests-"))
+    folder.chmod(0o755)
+    try:
+        with make_standby(postgres, folder / "data", settings=FAST) as server:
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -26,6 +26,16 @@ def _setting(name: str, kind: Any, text: str) -> Callable[[Command], Command]:
 @click.command()
 @DATABASE_URL
 @LISTEN
+@_setting(
+    "query_database_url",
+    str,
+    "A streaming standby of the database that answers queries; its lag is told with each answer.",
+)
+@_setting(
+    "query_max_lag",
+    click.FloatRange(0.5),
+    "Seconds that the standby may be behind; beyond, the primary answers.",
+)
 @_setting("query_connections", click.IntRange(1, 1000), "Connections to Postgres for queries.")
 @_setting("query_timeout", click.FloatRange(0.1), "Seconds until a statement is given up.")
 @_setting("ingest_connections", click.IntRange(1, 1000), "Connections to Postgres for agents.")

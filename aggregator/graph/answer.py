@@ -6,31 +6,49 @@ told so in a few bytes. The tag is of what is answered, not of how it is packed,
 
 import asyncio
 import hashlib
+import math
 import zlib
 from collections.abc import AsyncIterator
+from datetime import UTC
 from typing import Any
 
+import msgspec
 import zstandard
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from aggregator.graph.limits import PACKED_APART, PACKED_FROM
+from aggregator.store.replica import Stand
 
 JSON = "application/json"
+AS_OF = "x-fleetwatch-as-of"  # the header that says how new the replica was that answered
 GZIP_LEVEL = 4
 ZSTD_LEVEL = 3
 KNOWN = ("zstd", "gzip")  # the better first
 
 
-async def respond(request: Request, body: bytes, status: int, *, tagged: bool = False) -> Response:
-    """Return the response for a body; `tagged` answers 304 where the client has it."""
-    headers = {"vary": "accept-encoding"}
+async def respond(
+    request: Request,
+    body: bytes,
+    status: int,
+    *,
+    tagged: bool = False,
+    stand: Stand | None = None,
+) -> Response:
+    """Return the response for a body; `tagged` answers 304 where the client has it.
+
+    `stand` is told with it: how new the replica was that answered. It is no part of the tag, which
+    is the same whoever answers.
+    """
+    headers = {"vary": "accept-encoding", **_told(stand)}
     if tagged:
         headers["etag"] = tag = _tag(body)
         headers["vary"] = "accept-encoding, authorization"
         headers["cache-control"] = "private, no-cache"
         if _has(request.headers.get("if-none-match", ""), tag):
             return Response(status_code=304, headers=headers)
+    if stand is not None:
+        body = _with_extensions(body, stand)
     encoding = _encoding(request.headers.get("accept-encoding", ""))
     if encoding and len(body) >= PACKED_FROM:
         headers["content-encoding"] = encoding
@@ -42,10 +60,17 @@ async def respond(request: Request, body: bytes, status: int, *, tagged: bool = 
 
 
 async def stream(
-    request: Request, chunks: AsyncIterator[bytes], media_type: str
+    request: Request,
+    chunks: AsyncIterator[bytes],
+    media_type: str,
+    *,
+    stand: Stand | None = None,
 ) -> StreamingResponse:
-    """Return the response for bytes that come in parts, packed as they come."""
-    headers = {"vary": "accept, accept-encoding"}
+    """Return the response for bytes that come in parts, packed as they come.
+
+    `stand` is how new the replica was that answered the first of them.
+    """
+    headers = {"vary": "accept, accept-encoding", **_told(stand)}
     encoding = _encoding(request.headers.get("accept-encoding", ""))
     if encoding:
         headers["content-encoding"] = encoding
@@ -62,6 +87,20 @@ async def _packing(chunks: AsyncIterator[bytes], encoding: str) -> AsyncIterator
         if packed:
             yield packed
     yield packer.flush()
+
+
+def _told(stand: Stand | None) -> dict[str, str]:
+    return {AS_OF: _time(stand)} if stand is not None else {}
+
+
+def _time(stand: Stand) -> str:
+    return stand.as_of.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _with_extensions(body: bytes, stand: Stand) -> bytes:
+    replica = {"asOf": _time(stand), "lagMs": math.ceil(stand.lag * 1000)}
+    extensions = msgspec.json.encode({"replica": replica})
+    return body[:-1] + b',"extensions":' + extensions + b"}"
 
 
 def _tag(body: bytes) -> str:

@@ -40,10 +40,12 @@ from aggregator.graph.errors import (
 )
 from aggregator.graph.limits import MAX_BODY_BYTES, STATEMENT_TIMEOUT
 from aggregator.graph.plans import Plans
+from aggregator.graph.reading import Reading, may_be_older
 from aggregator.graph.splices import splice
 from aggregator.graph.statement import Bindings, Read
 from aggregator.graph.turns import Turns
 from aggregator.store.pool import AWAY
+from aggregator.store.replica import Replica, Stand
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +75,11 @@ class GraphQLRequest(Struct, rename="camel"):
 
 
 class Response(Struct, frozen=True):
-    """An answer: what HTTP says of it, and its body."""
+    """An answer: what HTTP says of it, and its body. `stand`: of the replica, where one answered."""
 
     status: int
     body: bytes
+    stand: Stand | None = None
 
 
 def wants_page(request: Request) -> bool:
@@ -93,11 +96,13 @@ class GraphQL:
         self,
         pool: Pool,
         *,
+        replica: Replica | None = None,  # a standby that answers queries
         cursor_key: bytes | None = None,  # the same in all replicas; None is one for this process
         statement_timeout: float = STATEMENT_TIMEOUT,
     ) -> None:
         self._wakes = follower.Wakes(self._fetch)
         self._pool = pool
+        self._replica = replica
         self._cursor_key = cursor_key or secrets.token_bytes(32)
         self._timeout = statement_timeout
         self._schema = schema.core(schema.build())
@@ -121,21 +126,24 @@ class GraphQL:
         format_ = rows.wanted(request.headers.get("accept", ""))
         if format_ is not None:
             return await self._export(request, asked, format_)
-        answer = await self.execute(asked, request.state.principal)
+        older = may_be_older(request)
+        answer = await self.execute(asked, request.state.principal, older=older)
         tagged = by_get and answer.status == HTTPStatus.OK
-        return await respond(request, answer.body, answer.status, tagged=tagged)
+        return await respond(request, answer.body, answer.status, tagged=tagged, stand=answer.stand)
 
     async def _export(self, request: Request, asked: GraphQLRequest, format_: str) -> HttpResponse:
+        reading = Reading(self._replica if may_be_older(request) else None)
         try:
-            writer, pages = self._exported(asked, request.state.principal, format_)
+            writer, pages = self._exported(asked, request.state.principal, format_, reading)
             first: list[msgspec.Raw] = await anext(pages, [])
         except (GraphError, InvalidError) as error:
             errors = error.errors if isinstance(error, InvalidError) else [error]
             return HttpResponse(failure(errors), status_of(errors), media_type=JSON)
-        return await stream(request, rows.written(writer, first, pages), writer.media_type)
+        chunks = rows.written(writer, first, pages)
+        return await stream(request, chunks, writer.media_type, stand=reading.stand)
 
     def _exported(
-        self, asked: GraphQLRequest, principal: Principal, format_: str
+        self, asked: GraphQLRequest, principal: Principal, format_: str, reading: Reading
     ) -> tuple[rows.Writer, AsyncIterator[list[msgspec.Raw]]]:
         document = self._documents.read(asked.query)
         operation = document.operation(asked.operation_name)
@@ -148,7 +156,7 @@ class GraphQL:
 
         async def run(plan: Plan, bindings: Bindings) -> bytes:
             async with self._turns.turn(principal.credential_id):
-                return await self._run(plan, bindings)
+                return await self._run(plan, bindings, reading)
 
         selection = compilation(variables).selection
         found = export.find(selection, operation)
@@ -220,18 +228,23 @@ class GraphQL:
         """Tell subscribers that events were stored."""
         self._wakes.wake()
 
-    async def execute(self, request: GraphQLRequest, principal: Principal) -> Response:
-        """Answer one operation as a principal."""
+    async def execute(
+        self, request: GraphQLRequest, principal: Principal, *, older: bool = False
+    ) -> Response:
+        """Answer one operation as a principal; `older`: a query may be answered by the replica."""
+        reading = Reading(self._replica if older else None)
         try:
             async with self._turns.turn(principal.credential_id):
-                body = await self._answer(request, principal)
+                body = await self._answer(request, principal, reading)
         except GraphError as error:
             return _failed([error])
         except InvalidError as errors:
             return _failed(errors.errors)
-        return Response(200, body)
+        return Response(200, body, reading.stand)
 
-    async def _answer(self, request: GraphQLRequest, principal: Principal) -> bytes:
+    async def _answer(
+        self, request: GraphQLRequest, principal: Principal, reading: Reading
+    ) -> bytes:
         document = self._documents.read(request.query)
         operation = document.operation(request.operation_name)
         given = self._documents.variables(operation, request.variables or {})
@@ -247,7 +260,7 @@ class GraphQL:
         plan = self._plans.query(request.query, document, operation, given.coerced, principal.scope)
         bindings = Bindings(given.coerced, principal.scope, self._cursor_key)
         if not plan.introspection:
-            return b'{"data":' + await self._run(plan, bindings) + b"}"
+            return b'{"data":' + await self._run(plan, bindings, reading) + b"}"
         about = introspection.answer(
             self._schema,
             plan.introspection,
@@ -257,7 +270,7 @@ class GraphQL:
         )
         if plan.sql is None:
             return b'{"data":' + about + b"}"
-        rest = await self._run(plan, bindings)
+        rest = await self._run(plan, bindings, reading)
         return b'{"data":' + about[:-1] + b"," + rest[1:] + b"}"
 
     async def _change(
@@ -271,6 +284,8 @@ class GraphQL:
                 raise
             except Exception as error:
                 raise _explained(error, self._timeout) from error
+            if self._replica is not None:
+                self._replica.outdate()
             plan = changes.plan(field, outcome)
             cluster = None
             if plan is not None:
@@ -279,19 +294,23 @@ class GraphQL:
             answers[field.key] = msgspec.Raw(changes.render(field, outcome, cluster))
         return msgspec.json.encode(answers)
 
-    async def _run(self, plan: Plan, bindings: Bindings) -> bytes:
-        answer = await self._fetch(plan.sql or "", plan.values(bindings))
+    async def _run(self, plan: Plan, bindings: Bindings, reading: Reading | None = None) -> bytes:
+        answer = await self._fetch(plan.sql or "", plan.values(bindings), reading)
         if answer.startswith(REFUSED):
             refusal = plan.refusals[int(answer[1:])]
             raise GraphError(refusal.code, refusal.message, path=refusal.path)
         return splice(answer, bindings) if plan.splices else answer
 
-    async def _fetch(self, sql: str, values: list[Any]) -> bytes:
+    async def _fetch(self, sql: str, values: list[Any], reading: Reading | None = None) -> bytes:
+        answer: bytes | None = None
         try:
-            answer: bytes = await self._pool.fetchval(sql, *values, timeout=self._timeout)
+            if reading is not None:
+                answer = await reading.fetch(sql, values, self._timeout)
+            if answer is None:
+                answer = await self._pool.fetchval(sql, *values, timeout=self._timeout)
         except Exception as error:
             raise _explained(error, self._timeout) from error
-        return answer
+        return answer or b""
 
 
 def _failed(errors: Sequence[GraphError]) -> Response:

@@ -92,19 +92,23 @@ async def open_pool(
     statement_timeout: float,
     application: str = "fleetwatch",
     stateless: bool = False,
+    connect_timeout: float = CONNECT_TIMEOUT,
+    connection_class: type["asyncpg.Connection[asyncpg.Record]"] | None = None,
 ) -> Pool:
-    """Open a pool of up to `size` connections; `statement_timeout` is in seconds.
+    """Open a pool of up to `size` connections; time-outs are in seconds.
 
     A stateless pool's users leave nothing behind in a session, so nothing is reset between them:
-    a round trip less for each query. Its connections keep the plans of statements that say so.
+    a round trip less for each query. Its connections keep the plans of statements that say so;
+    `connection_class` None is what does.
     """
+    usual: Any = QueryConnection if stateless else asyncpg.Connection
     return await asyncpg.create_pool(
         dsn,
         reset=_leave_as_it_is if stateless else None,
-        connection_class=QueryConnection if stateless else asyncpg.Connection,
+        connection_class=connection_class or usual,
         min_size=1,
         max_size=size,
-        timeout=CONNECT_TIMEOUT,
+        timeout=connect_timeout,
         command_timeout=COMMAND_TIMEOUT,
         statement_cache_size=STATEMENT_CACHE,
         server_settings={
