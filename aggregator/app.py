@@ -259,6 +259,8 @@ class Application:
 
     async def _ready(self, _request: Request) -> Response:
         """Serve /readyz."""
+        if self._drained:
+            return PlainTextResponse("draining\n", status_code=503)
         if await self._readiness.is_ready():
             replica = f"replica: {self._replica.state}\n" if self._replica is not None else ""
             return PlainTextResponse(f"ready\n{replica}")

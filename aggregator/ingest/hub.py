@@ -39,6 +39,15 @@ SILENCE = 3 * HEARTBEAT  # seconds after which a session counts as gone
 DRAIN = (1.0, 10.0)  # seconds, least and most, after which drained agents come back
 
 
+def shutdown() -> m.Goodbye:
+    """Return what sends an agent to another replica."""
+    return m.Goodbye(
+        reason=m.Reason.SHUTDOWN,
+        message="this aggregator shuts down",
+        retry_after=random.uniform(*DRAIN),  # noqa: S311 - spreads load
+    )
+
+
 class Connected:
     """A session with its way out. `send` must not wait; it is called in the loop's thread."""
 
@@ -119,6 +128,7 @@ class Hub:
         self._connected: dict[int, Connected] = {}
         self._work = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self.draining = False  # no session is taken any more
 
     @property
     def pool(self) -> Pool:
@@ -136,14 +146,9 @@ class Hub:
 
     async def stop(self) -> None:
         """Say goodbye to every agent, write what is pending, and end."""
+        self.draining = True
         for connected in list(self._connected.values()):
-            connected.send(
-                m.Goodbye(
-                    reason=m.Reason.SHUTDOWN,
-                    message="this aggregator shuts down",
-                    retry_after=random.uniform(*DRAIN),  # noqa: S311 - spreads load
-                )
-            )
+            connected.send(shutdown())
         try:
             async with asyncio.timeout(SILENCE):
                 for connected in list(self._connected.values()):
@@ -158,6 +163,8 @@ class Hub:
 
     def add(self, connected: Connected) -> None:
         """Take a session in; an older one of the same cluster ends."""
+        if self.draining:
+            connected.close(shutdown())
         cluster_id = connected.session.cluster_id
         before = self._connected.get(cluster_id)
         if before is not None:

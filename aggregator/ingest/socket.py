@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from aggregator.access.principal import Principal
 from aggregator.ingest import reading
 from aggregator.ingest import session as s
-from aggregator.ingest.hub import HEARTBEAT, SILENCE, Connected, Hub
+from aggregator.ingest.hub import HEARTBEAT, SILENCE, Connected, Hub, shutdown
 from aggregator.store import contents, sessions, sync
 from aggregator.store.pool import UnavailableError, answering
 from protocol import messages as m
@@ -87,6 +87,9 @@ async def _open(websocket: WebSocket, cluster_id: int, hub: Hub) -> sessions.Ope
     if m.VERSION not in hello.versions:
         message = f"this aggregator speaks version {m.VERSION}, the agent {hello.versions}"
         await _refuse(websocket, m.Reason.UNSUPPORTED, message)
+        return None
+    if hub.draining:
+        await websocket.send_bytes(m.encode(shutdown()))
         return None
     try:
         with answering():

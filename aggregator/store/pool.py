@@ -27,6 +27,14 @@ STATEMENT_CACHE = 128  # prepared statements a connection: a backend holds about
 RANDOM_PAGE_COST = (
     "1.1"  # of memory and SSDs: Postgres's own, 4, would have small tables read whole
 )
+# How Postgres notices that the machine of a program is gone, whose locks would stay otherwise: by
+# packets every 30 s where nothing comes, three of which are not answered.
+ABANDONED = {
+    "tcp_keepalives_idle": "30",  # seconds
+    "tcp_keepalives_interval": "10",  # seconds
+    "tcp_keepalives_count": "3",
+    "idle_in_transaction_session_timeout": "60s",  # no transaction waits for us for so long
+}
 KEEPS_PLAN = "/* keeps its plan */"  # begins a statement whose plan serves all values alike
 
 
@@ -118,6 +126,7 @@ async def open_pool(
             "random_page_cost": RANDOM_PAGE_COST,
             "plan_cache_mode": "force_custom_plan",
             "statement_timeout": str(int(statement_timeout * 1000)),
+            **ABANDONED,
         },
     )
 
