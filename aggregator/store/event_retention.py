@@ -12,7 +12,6 @@ AHEAD = timedelta(days=3)  # that partitions are made in advance
 BEHIND = LATE + timedelta(days=1)
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '1s'"  # a drop must not queue up those who read
 PREFIX = "runtime_event_"
-COUNTED = 5_000  # rows of counts that go in one statement
 SPOOLS_KEPT = timedelta(days=90)  # that the offsets of spools that are silent are remembered
 
 MAKE = "SELECT runtime_event_make_partitions($1::date, $2::date)"
@@ -20,10 +19,9 @@ PARTITIONS = """
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'runtime_event'::regclass ORDER BY 1
 """
-DROP_HOURS = """
-DELETE FROM runtime_event_hour WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM runtime_event_hour WHERE hour < $1 LIMIT $2))
-"""
+# By cluster, so that each statement stays small and knows where its rows are.
+CLUSTERS = "SELECT DISTINCT cluster_id FROM runtime_event_hour WHERE hour < $1 ORDER BY 1"
+DROP_HOURS = "DELETE FROM runtime_event_hour WHERE cluster_id = $1 AND hour < $2"
 DROP_FLEET_HOURS = "DELETE FROM runtime_event_fleet_hour WHERE hour < $1 OR events <= 0"
 DROP_FLEET_DAYS = "DELETE FROM runtime_event_fleet_day WHERE day < $1 OR events <= 0"
 DROP_GAPS = "DELETE FROM event_gap WHERE coalesce(ended_at, recorded_at) < $1 AND recorded_at < $1"
@@ -52,8 +50,8 @@ async def drop_old(pool: Pool, retention: timedelta, *, now: datetime | None = N
         day = _day(row["relname"])
         if day is not None and day < oldest and await _drop(pool, row["relname"]):
             dropped.append(row["relname"])
-    while (await pool.execute(DROP_HOURS, oldest, COUNTED)) == f"DELETE {COUNTED}":
-        pass
+    for row in await pool.fetch(CLUSTERS, oldest):
+        await pool.execute(DROP_HOURS, row["cluster_id"], oldest)
     await pool.execute(DROP_FLEET_HOURS, oldest)
     await pool.execute(DROP_FLEET_DAYS, oldest)
     await pool.execute(DROP_GAPS, oldest)
