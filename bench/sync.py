@@ -1,0 +1,221 @@
+"""The first sync of a fleet: simulated agents, the whole protocol, and the floor of its rows.
+
+    python -m bench.sync [--clusters 200] [--reports 1000] [--big]
+
+The aggregator is `fleetwatch serve` in a process of its own, the agents are the simulator's. The floor
+writes the rows that this left behind by bare `unnest` statements, in the same run on the same machine.
+"""
+
+import argparse
+import asyncio
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import psutil
+from msgspec import Struct
+
+from aggregator.access import administration
+from aggregator.access.principal import Principal, Role, Scope
+from aggregator.store.embedded import EmbeddedPostgres
+from aggregator.store.migrations import migrate
+from aggregator.store.pool import open_pool
+from bench import ingest_floor
+from bench.operations_servers import running
+from bench.simulator.fleet import Fleet
+from bench.simulator.world import World
+
+GOAL = 0.6  # reports a second of the floor's
+SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB"}
+PATIENCE = 7_200.0  # seconds until all agents must be done
+BENCH = Principal(str(UUID(int=0)), "bench", Role.ADMIN, Scope())
+
+
+class Spent(Struct):
+    """Seconds of processor time since the start of each."""
+
+    aggregator: float
+    postgres: float
+    agents: float
+
+    def since(self, before: "Spent") -> "Spent":
+        """Return what was spent since."""
+        return Spent(
+            self.aggregator - before.aggregator,
+            self.postgres - before.postgres,
+            self.agents - before.agents,
+        )
+
+
+class Server(Struct):
+    """An aggregator that runs."""
+
+    url: str
+    process: psutil.Process
+    postgres: psutil.Process
+
+    def spent(self) -> Spent:
+        """Say what each has spent; Postgres counts what of its processes are there still."""
+        return Spent(
+            _seconds(self.process),
+            sum(
+                _seconds(each) for each in [self.postgres, *self.postgres.children(recursive=True)]
+            ),
+            _seconds(psutil.Process()),
+        )
+
+    @property
+    def memory(self) -> int:
+        """Resident bytes of the aggregator."""
+        return int(self.process.memory_info().rss)
+
+
+def _seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return times.user + times.system
+
+
+@contextmanager
+def serving(postgres: EmbeddedPostgres, *, port: int = 0) -> Iterator[Server]:
+    """Run `fleetwatch serve` on a migrated database."""
+    port = port or _free_port()
+    command = [sys.executable, "-m", "aggregator.cli", "serve", "--listen", f"127.0.0.1:{port}"]
+    environment = {"DATABASE_URL": postgres.dsn(), "FLEETWATCH_LOG_LEVEL": "warning"}
+    with running("fleetwatch", command, port, environment) as server:
+        pid = postgres.pid
+        if pid is None:
+            raise RuntimeError("Postgres does not run.")
+        yield Server(f"http://127.0.0.1:{port}", server.process, psutil.Process(pid))
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+async def add_clusters(dsn: str, world: World) -> list[str]:
+    """Add a cluster for each of the world; returns their agents' tokens."""
+    pool = await open_pool(dsn, size=1, statement_timeout=60.0)
+    try:
+        return [
+            (
+                await administration.add_cluster(
+                    pool, BENCH, name=cluster.name, labels={"env": cluster.environment}
+                )
+            ).token
+            for cluster in world.clusters
+        ]
+    finally:
+        await pool.close()
+
+
+async def sync(server: Server, fleet: Fleet) -> float:
+    """Wait until all is held; prints how it goes. Returns the seconds it took."""
+    began, told = time.perf_counter(), 0.0
+    before = server.spent()
+    most = 0
+
+    async def watch() -> None:
+        nonlocal most, told
+        while True:
+            await asyncio.sleep(1)
+            most = max(most, server.memory)
+            if time.perf_counter() - told > 10:
+                told = time.perf_counter()
+                print(
+                    f"  {told - began:5.0f} s  {fleet.entries_sent:,} entries sent, {fleet.done} done",
+                    flush=True,
+                )
+
+    watching = asyncio.create_task(watch())
+    try:
+        await fleet.consistent(within=PATIENCE)
+    finally:
+        watching.cancel()
+    seconds = time.perf_counter() - began
+    spent = server.spent().since(before)
+    print(
+        f"  processor: aggregator {spent.aggregator:.1f} s, Postgres {spent.postgres:.1f} s, agents"
+        f" {spent.agents:.1f} s; aggregator's memory at most {most / 2**20:.0f} MiB"
+    )
+    return seconds
+
+
+async def first_sync(server: Server, fleet: Fleet) -> float:
+    """Let a fleet in; returns the seconds until all of it is held."""
+    async with fleet:
+        return await sync(server, fleet)
+
+
+def measure(postgres: EmbeddedPostgres, clusters: int, reports: int) -> int:
+    """Sync, then write the floor. Returns 1 where the goal is missed."""
+    began = time.perf_counter()
+    world = World(clusters, seed=1, reports=reports)
+    print(
+        f"{clusters} clusters, {world.reports:,} reports, {len(world.contents):,} contents; made in"
+        f" {time.perf_counter() - began:.0f} s"
+    )
+    tokens = asyncio.run(add_clusters(postgres.dsn(), world))
+    with serving(postgres) as server:
+        fleet = Fleet(server.url, tokens, world=world)
+        seconds = asyncio.run(first_sync(server, fleet))
+    rate = world.reports / seconds
+    up = fleet.traffic.bytes_up
+    print(f"first sync: {seconds:.1f} s, {rate:,.0f} reports/s, {up / 2**20:.1f} MiB up")
+    floor = asyncio.run(write_floor(postgres))
+    print(
+        f"floor: {floor:.1f} s, {world.reports / floor:,.0f} reports/s;"
+        f" sync / floor {floor / seconds:.2f} (goal {GOAL})"
+    )
+    return int(floor / seconds < GOAL)
+
+
+async def write_floor(postgres: EmbeddedPostgres) -> float:
+    """Write the rows again; returns the seconds it took."""
+    connection = await asyncpg.connect(postgres.dsn())
+    try:
+        tables = await ingest_floor.read(connection)
+        await connection.execute("CREATE DATABASE floor")
+    finally:
+        await connection.close()
+    await migrate(postgres.dsn("floor"))
+    connection = await asyncpg.connect(postgres.dsn("floor"))
+    try:
+        seconds = await ingest_floor.write(connection, tables)
+    finally:
+        await connection.close()
+    print(
+        "rows: "
+        + ", ".join(f"{t.name} {t.rows:,}" for t in sorted(tables, key=lambda t: -t.rows)[:16])
+    )
+    return seconds
+
+
+def main() -> int:
+    """Run it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--clusters", type=int, default=200)
+    parser.add_argument("--reports", type=int, default=1_000)
+    parser.add_argument("--keep", type=Path, help="keep the data here")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="fleetwatch-bench-") as temporary:
+        folder = given.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
+        with EmbeddedPostgres(folder / "data", settings=SETTINGS) as postgres:
+            asyncio.run(migrate(postgres.dsn()))
+            return measure(postgres, given.clusters, given.reports)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
