@@ -40,10 +40,14 @@ COPIED = 120.0  # seconds until a standby has a new database, on a busy machine
 
 
 async def copied(primary: EmbeddedPostgres, standby: EmbeddedPostgres, name: str) -> None:
-    """Make a migrated, empty database, and wait until the standby has it."""
+    """Make a migrated, empty database, and wait until the standby has it.
+
+    What is committed there is on its way to the standby: unlike in the tests' other databases.
+    """
     connection = await asyncpg.connect(primary.dsn())
     try:
         await connection.execute(f"CREATE DATABASE {name} TEMPLATE template STRATEGY wal_log")
+        await connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")
         await caught_up(primary, standby)
     finally:
         await connection.close()
