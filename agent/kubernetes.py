@@ -309,6 +309,19 @@ async def _chunks(answer: aiohttp.ClientResponse, path: str) -> AsyncIterator[by
         raise UnavailableError(f"GET {path}: {type(exc).__name__}: {exc}") from exc
 
 
+async def until_silent(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    """Pass chunks on until none comes for so long; a dead connection then looks closed."""
+    while True:
+        try:
+            async with asyncio.timeout(seconds):
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            return
+        if chunk is None:
+            return
+        yield chunk
+
+
 async def _whole(answer: aiohttp.ClientResponse, path: str, limit: int) -> bytes:
     body = bytearray()
     async for chunk in _chunks(answer, path):

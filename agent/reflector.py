@@ -22,7 +22,7 @@ What the API was seen to do, and what follows:
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from random import random
 from typing import NoReturn
 
@@ -36,18 +36,15 @@ from agent.kubernetes import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
-    TooLargeError,
     UnavailableError,
+    until_silent,
 )
+from agent.pages import MAX_OBJECT_BYTES, PAGE_ITEMS, Pages
 from agent.resource import Resource, Sink, Source
 from agent.skim import Oversize, Skim, lines
 from agent.state import Place
 from protocol.messages import KindState
 
-PAGE_ITEMS = 50  # pages of 500 raise the peak
-PAGE_BYTES = 2**20  # a larger page is asked for again with half the items: 12 reports of 50 kB
-SMALL_PAGE_BYTES = PAGE_BYTES // 4  # after a smaller one the next may have twice the items
-MAX_OBJECT_BYTES = 8 * 2**20  # five times what etcd takes; larger objects become failed reports
 WATCH_SECONDS = 30.0  # a lost right is noticed so late; 35 watches then cost one request a second
 WATCH_JITTER_SECONDS = 10.0  # added at random, so that watches do not end in step
 SILENCE_SECONDS = 20.0  # beyond a watch's announced end: the connection is dead
@@ -190,7 +187,7 @@ class Reflector:
         clock = asyncio.get_running_loop().time
         heard_at = clock()
         async with self._api.stream(self.resource.path, query=query, accept=accept) as chunks:
-            silence = _silence_ends(chunks, INITIAL_SILENCE_SECONDS)
+            silence = until_silent(chunks, INITIAL_SILENCE_SECONDS)
             async for line in lines(silence, limit=MAX_OBJECT_BYTES, wanted=wire.IN_EVENT):
                 event = self._decode(line)
                 heard_at = clock()
@@ -216,73 +213,22 @@ class Reflector:
         raise _NotStreamedError("the stream ended without the mark of its end", ever=silent)
 
     async def _list_pages(self, unseen: set[Place]) -> str:
-        version, proceed, items = "", "", PAGE_ITEMS
-        while True:
-            query = {"limit": str(items)} | ({"continue": proceed} if proceed else {})
-            try:
-                page = await self._page(query)
-            except ExpiredError as exc:
-                if not exc.proceed or exc.proceed == proceed:
-                    raise
-                proceed = exc.proceed
-                continue
-            except TooLargeError:
-                items = max(items // 2, 1)
-                continue
+        accept = self.resource.accept("PartialObjectMetadataList")
+        pages = Pages(self._api, self.resource, accept=accept, items=PAGE_ITEMS)
+        while (page := await pages.next()) is not None:
             if isinstance(page, Skim):
                 with contextlib.suppress(_NamelessError):  # nothing can be said of it; go past it
                     unseen.discard(await self._skimmed(page, "items", "[]"))
-                proceed = page.text("metadata", "continue")
-                version = version or page.text("metadata", "resourceVersion")
-            else:
-                for raw in page.items or ():
-                    head = wire.head(raw)
-                    if isinstance(head, Skim):
-                        unseen.discard(await self._skimmed(head, ""))
-                        continue
-                    unseen.discard(head.place)
-                    await self._deliver("ADDED", head.place, raw)
-                proceed = page.metadata.proceed or ""
-                version = version or page.metadata.resourceVersion
-                if page.size < SMALL_PAGE_BYTES:
-                    items = min(items * 2, PAGE_ITEMS)
-            if not proceed:
-                return version
+                continue
+            for raw in page.items or ():
+                head = wire.head(raw)
+                if isinstance(head, Skim):
+                    unseen.discard(await self._skimmed(head, ""))
+                    continue
+                unseen.discard(head.place)
+                await self._deliver("ADDED", head.place, raw)
             del page
-
-    async def _page(self, query: dict[str, str]) -> wire.Page | Skim:
-        """Read a page. One of many items that is too large or broken is `TooLargeError`: ask for less."""
-        alone = query["limit"] == "1"
-        limit = MAX_OBJECT_BYTES if alone else PAGE_BYTES
-        accept = self.resource.accept("PartialObjectMetadataList")
-        if not alone:
-            body = await self._api.get(self.resource.path, query=query, accept=accept, limit=limit)
-        else:
-            async with self._api.stream(self.resource.path, query=query, accept=accept) as chunks:
-                held, skim = bytearray(), None
-                async for chunk in _silence_ends(chunks, SILENCE_SECONDS):
-                    if skim is None and len(held) + len(chunk) > limit:
-                        skim = Skim(wire.IN_PAGE)
-                        skim.feed(bytes(held))
-                        held.clear()
-                    if skim is not None:
-                        skim.feed(chunk)
-                        await asyncio.sleep(0)
-                    else:
-                        held += chunk
-                if skim is not None:
-                    return _complete(skim, f"list {self.resource}")
-                body = bytes(held)
-        try:
-            page = wire.decode_page(body)
-        except wire.NOT_JSON as exc:
-            if not alone:
-                raise TooLargeError(f"list {self.resource}: {exc}") from exc
-            skim = Skim(wire.IN_PAGE)
-            skim.feed(body)
-            return _complete(skim, f"list {self.resource}")
-        page.size = len(body)
-        return page
+        return pages.version
 
     # Watches
 
@@ -302,7 +248,7 @@ class Reflector:
         async with self._api.stream(self.resource.path, query=query, accept=accept) as chunks:
             if not self._synced:
                 await self._settle(KindState.SYNCED, "")
-            alive = _silence_ends(chunks, seconds + SILENCE_SECONDS)
+            alive = until_silent(chunks, seconds + SILENCE_SECONDS)
             async for line in lines(alive, limit=MAX_OBJECT_BYTES, wanted=wire.IN_EVENT):
                 await self._event(line)
                 self._heard_at = clock()
@@ -371,23 +317,3 @@ class Reflector:
                 skim.text(*path, "metadata", "resourceVersion") or self._version
             )
         return place
-
-
-def _complete(skim: Skim, attempt: str) -> Skim:
-    """Refuse a page that was cut off: the list's own version stands after the items."""
-    if not skim.text("metadata", "resourceVersion"):
-        raise UnavailableError(f"{attempt}: {skim.size} bytes that are not a list")
-    return skim
-
-
-async def _silence_ends(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
-    """Pass chunks on until none comes for so long; a dead connection then looks closed."""
-    while True:
-        try:
-            async with asyncio.timeout(seconds):
-                chunk = await anext(chunks, None)
-        except TimeoutError:
-            return
-        if chunk is None:
-            return
-        yield chunk

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from agent.kubernetes import ApiError, NotFoundError, TooLargeError
-from agent.reflector import MAX_OBJECT_BYTES
+from agent.pages import MAX_OBJECT_BYTES
 from agent.reports import Reports, Watched
 from agent.resource import Source as Api
 from agent.state import Place

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from agent import backoff, reflector
 from agent.kubernetes import Api
-from agent.reflector import MAX_OBJECT_BYTES, Lists, Reflector
+from agent.pages import MAX_OBJECT_BYTES
+from agent.reflector import Lists, Reflector
 from agent.resource import Resource
 from protocol.messages import KindState
 from tests.agent.conftest import RecordingSink, eventually
