@@ -4,7 +4,7 @@ The one place where a fingerprint is made and where observed-at is stamped.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from agent.state import Change, Entries, Outlet, Payload, Place, State
 from protocol.fingerprint import fingerprint
@@ -53,6 +53,11 @@ class Writer:
             kept |= {sub: mark for sub, mark in before.items() if sub in pending}
             known.put(place, tuple(kept.items()))
             raise
+
+    def restore(self, kind: str, place: Place, bodies: Mapping[str, Body]) -> None:
+        """Replace all entries of an object and send nothing: a kind is compared once it is listed."""
+        marks = {sub: fingerprint(kind, Key(*place, sub), body) for sub, body in bodies.items()}
+        self.state.kind(kind).put(place, tuple(marks.items()))
 
     async def put_one(self, kind: str, place: Place, sub: str, body: Body | None) -> None:
         """Replace one entry and leave others of the same place alone; None takes it away."""

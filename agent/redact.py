@@ -45,6 +45,7 @@ _PATTERNS = tuple(
         rf"(?i)(?P<keep>\"[\w.-]*{_NAME}\"\s*:\s*\")[^\"]+(?=\")",
     )
 )
+PATTERNS = tuple(pattern.pattern for pattern in _PATTERNS)  # what contents depend on
 
 
 def redact(text: str) -> str:

@@ -1,10 +1,11 @@
 """Keeps a sink equal to what the API server holds of one resource: list, then watch, for ever.
 
 Guarantees: each object that is there reaches the sink at least once per list and once per change,
-in order, one at a time; the sink's wait is the server's wait (backpressure). What a list does not
-contain is reported gone at its end, never before, so a list that fails deletes nothing. Objects
-that are too large or not decodable are reported as such and harm no neighbour. The sink hears of
-every change between SYNCED, FORBIDDEN, ABSENT and ERROR.
+in order, one at a time; the sink's wait is the server's wait (backpressure). Where objects are
+remembered from before, a list brings those that are not as they were, a few at a time in any order
+(`agent.metadata_list`). What a list does not contain is reported gone at its end, never before, so
+a list that fails deletes nothing. Objects that are too large or not decodable are reported as such
+and harm no neighbour. The sink hears of every change between SYNCED, FORBIDDEN, ABSENT and ERROR.
 
 `step` makes one list or one watch and says how long to wait; `run` is the endless loop around it.
 
@@ -39,8 +40,9 @@ from agent.kubernetes import (
     UnavailableError,
     until_silent,
 )
+from agent.metadata_list import FullListError, MetadataList
 from agent.pages import MAX_OBJECT_BYTES, PAGE_ITEMS, Pages
-from agent.resource import Resource, Sink, Source
+from agent.resource import Recollection, Resource, Sink, Source
 from agent.skim import Oversize, Skim, lines
 from agent.state import Place
 from protocol.messages import KindState
@@ -90,11 +92,13 @@ class Reflector:
         sink: Sink,
         *,
         lists: Lists,
+        recollection: Recollection | None = None,  # None remembers nothing: each list is a full one
         draw: Callable[[], float] = random,
     ) -> None:
         self.resource = resource
         self._api = api
         self._sink = sink
+        self._recollection = recollection
         self._lists = lists
         self._draw = draw
         self._backoff = Backoff(draw=draw)
@@ -156,8 +160,14 @@ class Reflector:
 
     async def _list(self) -> None:
         async with self._lists.turn:
-            version = ""
-            if self._streams and self._lists.streams:
+            version, unseen = "", set(self._sink.known())
+            if self._recollection is not None:
+                metadata = MetadataList(self._api, self.resource, self._sink, self._recollection)
+                try:
+                    version = await metadata.bring(unseen)
+                except FullListError as exc:
+                    log.info("%s: a full list: %s", self.resource, exc)
+            if not version and self._streams and self._lists.streams:
                 try:
                     unseen = set(self._sink.known())
                     version = await self._list_streamed(unseen)
@@ -171,6 +181,8 @@ class Reflector:
                 version = await self._list_pages(unseen)
             for place in unseen:
                 await self._sink.gone(place)
+            if self._recollection is not None:
+                await self._recollection.end()
         self._version = version
         self._heard_at = asyncio.get_running_loop().time()
         await self._settle(KindState.SYNCED, "")

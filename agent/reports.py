@@ -13,6 +13,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw, Struct
@@ -20,12 +21,15 @@ from msgspec import Raw, Struct
 from agent import redact
 from agent.entries import Writer, Written
 from agent.inventory import Inventory, canonical
+from agent.outline import Outline, Outlined, outline, stamp_of
 from agent.resource import Resource
 from agent.state import Payload, Place
 from agent.subjects import Held, Subjects
-from protocol import content
 from protocol.messages import Body, Failure, Image, KindState, Object, Report
 from sources.report import ImageRef, Kind, Part, Source, UnreadableError
+
+if TYPE_CHECKING:
+    from agent.memory import Memory
 
 REASON_CHARACTERS = 500  # of a failed report; a reason may quote a value of any length
 
@@ -47,15 +51,23 @@ class Watched(Struct, frozen=True):
     kind: Kind
     source: Source
     resource: Resource
+    maker: bytes = b""  # what outlines of it depend on beside the object (`agent.outline`)
 
 
 class Reports:
     """All reports of the cluster, as context pointing at content."""
 
-    def __init__(self, inventory: Inventory, writer: Writer) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        writer: Writer,
+        *,
+        memory: "Memory | None" = None,  # None remembers nothing
+    ) -> None:
         self.writer = writer
         self.subjects = Subjects(inventory)
         self._inventory = inventory
+        self._memory = memory
         self._locks: dict[tuple[str, Place], tuple[asyncio.Lock, int]] = {}  # with its users
 
     @contextlib.asynccontextmanager
@@ -82,19 +94,36 @@ class Reports:
         """Send what has changed of an object, and the sub-keys of `again` in any case."""
         try:
             parts, uid = split(watched, raw)
-            held = tuple(_hold(watched.name, place, part) for part in parts)
-            concerned = self.subjects.put(watched.name, place, held)
-            for one in held:
-                one.context = self.subjects.contextualise(one)
-            written = self.compose(parts, held, uid)
+            outlined = Outlined(uid, tuple(map(outline, parts)))
+            held, concerned = self._hold(watched.name, place, outlined)
+            bodies = self._compose(outlined, held)
         except Exception as exc:
-            if not isinstance(exc, UnreadableError):
+            unreadable = isinstance(exc, UnreadableError)
+            if not unreadable:
                 log.exception("%s %s/%s: a fault of the agent", watched.name, *place)
-            await self.fail(watched.name, place, reason(exc), len(memoryview(raw)), again=again)
+            why, size = reason(exc), len(memoryview(raw))
+            await self.fail(watched.name, place, why, size, again=again)
+            if unreadable:
+                self._remember(watched, place, raw, Outlined("", failure=failure(why, size)))
             return
-        self._freshen(watched.name, parts)
+        self._freshen(watched.name, outlined)
+        written = _with_contents(bodies, parts, outlined)
         await self.writer.put(watched.name, place, written, again=again)
+        self._remember(watched, place, raw, outlined)
         self._inventory.touch(*concerned)
+
+    def restore(self, watched: Watched, place: Place, outlined: Outlined) -> set[Object]:
+        """Take an object as it was when it was last read, and send nothing.
+
+        Returns the subjects whose other reports may change, for the caller to touch.
+        """
+        held, concerned = self._hold(watched.name, place, outlined)
+        bodies: dict[str, Body] = {**self._compose(outlined, held)}
+        if outlined.failure is not None:
+            bodies[""] = outlined.failure
+        self._freshen(watched.name, outlined)
+        self.writer.restore(watched.name, place, bodies)
+        return concerned
 
     async def fail(
         self,
@@ -108,13 +137,14 @@ class Reports:
         """Put a failed entry in place of all that an object had."""
         log.info("%s %s/%s (%d bytes) is not readable: %s", name, *place, size, why)
         concerned = self.subjects.put(name, place, ())
-        failure = Failure(_clean(why)[:REASON_CHARACTERS], size or None)
-        await self.writer.put(name, place, {"": (failure, None)}, again=again)
+        self._forget(name, place)
+        await self.writer.put(name, place, {"": (failure(why, size), None)}, again=again)
         self._inventory.touch(*concerned)
 
     async def gone(self, name: str, place: Place) -> None:
         """Delete the entries of an object."""
         concerned = self.subjects.put(name, place, ())
+        self._forget(name, place)
         await self.writer.put(name, place, {})
         self._inventory.touch(*concerned)
 
@@ -123,48 +153,62 @@ class Reports:
         concerned = self.subjects.forget(name)
         kind = self.writer.state.kind(name)
         kind.newest_report_at, kind.scanner = None, ""
+        if self._memory is not None:
+            await self._memory.forget_kind(name)
         await self.writer.clear(name)
         await self.writer.settle(name, KindState.ABSENT, message)
         self._inventory.touch(*concerned)
+
+    def touch(self, subjects: Iterable[Object]) -> None:
+        """Have the reports on these subjects looked at again."""
+        self._inventory.touch(*subjects)
 
     def unchanged(self, watched: Watched, place: Place, raw: bytes | Raw) -> Written:
         """Describe an object, if that gives what the state has of it; else nothing."""
         try:
             parts, uid = split(watched, raw)
-            written = self.compose(
-                parts, tuple(_hold(watched.name, place, part) for part in parts), uid
-            )
+            outlined = Outlined(uid, tuple(map(outline, parts)))
+            held = tuple(_at_rest(watched.name, place, one) for one in outlined.outlines)
+            written = _with_contents(self._compose(outlined, held), parts, outlined)
         except Exception as exc:  # noqa: BLE001 - whatever it is, `put` will show it
             log.debug("%s %s/%s: %s", watched.name, *place, exc)
             return {}
         return written if self.writer.knows(watched.name, place, written) else {}
 
-    def compose(self, parts: list[Part], held: tuple[Held, ...], uid: str) -> Written:
-        """Describe an object's parts as they are sent."""
-        written: Written = {}
-        for part, one in zip(parts, held, strict=True):
-            name = content.name(part.content_kind, part.format, part.content)
-            body = self._body(part, one, name, uid)
-            msgspec.msgpack.encode((part.sub_key, body))  # a lone surrogate fails here, not later
-            payload = Payload(name, part.content_kind, part.format, part.content)
-            written[part.sub_key] = (body, payload)
-        return written
+    def _hold(
+        self, name: str, place: Place, outlined: Outlined
+    ) -> tuple[tuple[Held, ...], set[Object]]:
+        """Put an object's reports at rest. Returns them, and whose other reports may change."""
+        held = tuple(_at_rest(name, place, one) for one in outlined.outlines)
+        concerned = self.subjects.put(name, place, held)
+        for one in held:
+            one.context = self.subjects.contextualise(one)
+        return held, concerned
 
-    def _body(self, part: Part, held: Held, name: bytes, uid: str) -> Body:
+    def _compose(self, outlined: Outlined, held: tuple[Held, ...]) -> dict[str, Report]:
+        """Describe an object's reports as they are sent."""
+        bodies: dict[str, Report] = {}
+        for one, rest in zip(outlined.outlines, held, strict=True):
+            body = self._body(one, rest, outlined.uid)
+            msgspec.msgpack.encode((one.sub_key, body))  # a lone surrogate fails here, not later
+            bodies[one.sub_key] = body
+        return bodies
+
+    def _body(self, one: Outline, held: Held, uid: str) -> Report:
         owner, resolved = self._inventory.resolve(held.subject)
         return Report(
-            content=name,
-            source=part.source,
+            content=one.content,
+            source=one.source,
             subject=owner,
             resolved=resolved,
             superseded=self.subjects.superseded(held),
-            container=part.container,
-            image=self._image(part.image, held) if part.image else None,
-            scanner=part.scanner,
-            scanner_version=part.scanner_version,
-            reported_at=part.reported_at,
+            container=one.container,
+            image=self._image(one.image, held) if one.image else None,
+            scanner=one.scanner,
+            scanner_version=one.scanner_version,
+            reported_at=one.reported_at,
             uid=uid,
-            labels=part.labels,
+            labels=one.labels,
         )
 
     def _image(self, reported: ImageRef, held: Held) -> Image:
@@ -188,15 +232,26 @@ class Reports:
         )
         return Image(named.registry, named.repository, named.tag, best.digest, trusted=True)
 
-    def _freshen(self, name: str, parts: Iterable[Part]) -> None:
+    def _freshen(self, name: str, outlined: Outlined) -> None:
         """Keep when the newest report of the kind was made, and by what."""
         kind = self.writer.state.kind(name)
-        for part in parts:
-            newer = (part.reported_at or 0) >= (kind.newest_report_at or 0)
-            if part.reported_at is not None and newer:
-                kind.newest_report_at = part.reported_at
-            if part.scanner and (newer or not kind.scanner):
-                kind.scanner = f"{part.scanner} {part.scanner_version}".strip()
+        for one in outlined.outlines:
+            newer = (one.reported_at or 0) >= (kind.newest_report_at or 0)
+            if one.reported_at is not None and newer:
+                kind.newest_report_at = one.reported_at
+            if one.scanner and (newer or not kind.scanner):
+                kind.scanner = f"{one.scanner} {one.scanner_version}".strip()
+
+    def _remember(
+        self, watched: Watched, place: Place, raw: bytes | Raw, outlined: Outlined
+    ) -> None:
+        stamp = stamp_of(raw, watched.maker) if self._memory is not None else None
+        if self._memory is not None and stamp is not None:
+            self._memory.put(watched.name, place, stamp, outlined)
+
+    def _forget(self, name: str, place: Place) -> None:
+        if self._memory is not None:
+            self._memory.forget(name, place)
 
 
 class ReportSink:
@@ -255,18 +310,34 @@ def reason(exc: Exception) -> str:
     return f"a fault of the agent: {type(exc).__name__}"
 
 
-def _hold(name: str, place: Place, part: Part) -> Held:
-    subject, one = part.subject, sys.intern  # of texts that repeat, one is held
+def failure(why: str, size: int) -> Failure:
+    """Say that an object of so many bytes, 0 if unknown, cannot be read."""
+    return Failure(_clean(why)[:REASON_CHARACTERS], size or None)
+
+
+def _with_contents(bodies: dict[str, Report], parts: list[Part], outlined: Outlined) -> Written:
+    """Put each report's content beside it."""
+    return {
+        part.sub_key: (
+            bodies[part.sub_key],
+            Payload(one.content, part.content_kind, part.format, part.content),
+        )
+        for part, one in zip(parts, outlined.outlines, strict=True)
+    }
+
+
+def _at_rest(name: str, place: Place, outlined: Outline) -> Held:
+    subject, one = outlined.subject, sys.intern  # of texts that repeat, one is held
     return Held(
         name,
         place,
-        part.sub_key,
+        outlined.sub_key,
         canonical(
             Object(one(subject.group), one(subject.kind), one(subject.namespace), one(subject.name))
         ),
-        one(part.source),
-        one(part.container) if part.image else "",
-        part.reported_at or 0,
+        one(outlined.source),
+        one(outlined.container) if outlined.image else "",
+        outlined.reported_at or 0,
     )
 
 

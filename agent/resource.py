@@ -8,9 +8,10 @@ from msgspec import Raw, Struct
 
 from agent.kubernetes import Query
 from agent.state import Place
+from agent.wire import Identity
 from protocol.messages import KindState
 
-METADATA_ONLY = "application/json;as={};g=meta.k8s.io;v=v1,application/json"
+METADATA = "application/json;as={};g=meta.k8s.io;v=v1"
 
 
 class Resource(Struct, frozen=True):
@@ -37,7 +38,12 @@ class Resource(Struct, frozen=True):
 
     def accept(self, what: str) -> str:
         """The Accept header for "PartialObjectMetadata" or "PartialObjectMetadataList"."""
-        return METADATA_ONLY.format(what) if self.metadata_only else "application/json"
+        whole = "application/json"
+        return f"{self.metadata(what)},{whole}" if self.metadata_only else whole
+
+    def metadata(self, what: str) -> str:
+        """The Accept header for metadata or nothing, for the same two."""
+        return METADATA.format(what)
 
     def __str__(self) -> str:
         return f"{self.plural}.{self.group}" if self.group else self.plural
@@ -60,6 +66,19 @@ class Sink(Protocol):
 
     async def settled(self, state: KindState, message: str) -> None:
         """Take note of how the resource stands; may repeat."""
+
+
+class Recollection(Protocol):
+    """What is remembered of a resource's objects from before a restart."""
+
+    async def holds(self) -> bool:
+        """Tell whether anything is remembered that a list could be compared with."""
+
+    async def recall(self, listed: Iterable[Identity]) -> list[Place]:
+        """Take back what is as it was. Returns the others, which have to be read."""
+
+    async def end(self) -> None:
+        """Take note that a list is complete, and in the sink."""
 
 
 class Source(Protocol):

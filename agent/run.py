@@ -11,6 +11,7 @@ from agent import kubeconfig, kubernetes
 from agent.backoff import Backoff
 from agent.errors import FatalError
 from agent.inventory import Inventory
+from agent.memory import Memory
 from agent.settings import Settings
 from agent.state import State
 from agent.uplink import Uplink
@@ -110,7 +111,11 @@ async def _watch(
 
     state = State()
     uplink = Uplink(state, settings, hello, resend, events=events)
-    watcher = Watcher(api, state, uplink, inventory=inventory)
+    memory = Memory(settings.home)
+    await memory.open()
+    watcher = Watcher(
+        api, state, uplink, inventory=inventory, memory=memory if memory.works else None
+    )
     connection = asyncio.create_task(uplink.run())
     try:
         try:
@@ -123,6 +128,7 @@ async def _watch(
         await uplink.close(m.Reason.SHUTDOWN, "the agent stops")
         connection.cancel()
         await asyncio.gather(connection, return_exceptions=True)
+        await memory.close()
 
 
 async def _first_of(*endless: Coroutine[Any, Any, None]) -> None:

@@ -9,9 +9,11 @@ absent. Each part fails alone: what ends by a fault is logged and started again.
 """
 
 import asyncio
+import contextlib
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +23,7 @@ from agent.discovery import POLL_SECONDS, Discoverer, Discovery
 from agent.entries import Writer
 from agent.inventory import Inventory
 from agent.kubernetes import Api, ApiError, UnavailableError
+from agent.outline import maker
 from agent.reflector import Lists, Reflector
 from agent.reports import Reports, ReportSink, Watched
 from agent.rereads import Rereads
@@ -30,8 +33,13 @@ from agent.workloads import WATCHED, WatchedSink, Workloads
 from protocol.messages import NAMESPACES, NODES, WORKLOADS, Key, KindState
 from sources import registry
 
+if TYPE_CHECKING:
+    from agent.memory import Memory
+    from agent.recollection import Recollection
+
 LISTS_AT_ONCE = 2  # listing all kinds together has brought API servers down
 REPORT_LISTS_AT_ONCE = 1  # a page of reports is what the agent's peak is made of
+INVENTORY_SECONDS = 5.0  # the most that what is remembered waits for the whole inventory
 
 log = logging.getLogger(__name__)
 
@@ -76,13 +84,15 @@ class Watcher:
         outlet: Outlet,
         *,
         inventory: Inventory | None = None,  # None where nobody else asks it
+        memory: "Memory | None" = None,  # None remembers nothing from one start to the next
     ) -> None:
         self._api = api
         self._state = state
         self._writer = Writer(state, outlet)
         self._inventory = inventory or Inventory()
         self._workloads = Workloads(self._inventory, self._writer)
-        self._reports = Reports(self._inventory, self._writer)
+        self._memory = memory
+        self._reports = Reports(self._inventory, self._writer, memory=memory)
         self._rereads = Rereads(api, self._reports)
         self._tasks: dict[str, asyncio.Task[None]] = {}  # reflectors of report kinds
         self._missing = asyncio.Event()  # a reflector found its kind gone: look at discovery now
@@ -99,7 +109,11 @@ class Watcher:
                 group.create_task(_always(reflector.run, str(watched.resource)))
             group.create_task(_always(self._run_workloads, "workloads"))
             group.create_task(_always(self._rereads.run, "rereads"))
+            if self._memory is not None:
+                group.create_task(_always(self._memory.run, "memory"))
             await self._inventory.settled.wait()
+            if self._memory is not None:
+                await self._rest_of_inventory()
             report_lists = Lists(REPORT_LISTS_AT_ONCE, streams=lists.streams)
             discover = functools.partial(self._discover, group, report_lists)
             group.create_task(_always(discover, "discovery"))
@@ -110,6 +124,12 @@ class Watcher:
             await self._workloads.resend(kind, keys)
         else:
             await self._rereads.resend(kind, keys)
+
+    async def _rest_of_inventory(self) -> None:
+        """Wait for the whole of it, a while: a report whose owner comes later is read for that."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(INVENTORY_SECONDS):
+                await self._workloads.flushed.wait()
 
     async def _run_workloads(self) -> None:
         await self._workloads.run(self._rereads.touched)
@@ -172,12 +192,21 @@ class Watcher:
         await self._stop(name)
         if self._state.kind(name).state == KindState.ABSENT:
             await self._writer.settle(name, KindState.LISTING, "")
-        watched = Watched(name, kind, source, Resource(kind.group, version, kind.plural))
+        resource = Resource(kind.group, version, kind.plural)
+        watched = Watched(name, kind, source, resource, maker(kind, source, version))
         self._rereads.watched[name] = watched
         sink = ReportSink(watched, self._reports, self._missing)
-        reflector = Reflector(self._api, watched.resource, sink, lists=lists)
+        recollection = self._recollection(watched)
+        reflector = Reflector(self._api, resource, sink, lists=lists, recollection=recollection)
         self._tasks[name] = group.create_task(_always(reflector.run, name))
         log.info("watching %s in %s", name, version)
+
+    def _recollection(self, watched: Watched) -> "Recollection | None":
+        if self._memory is None:
+            return None
+        from agent.recollection import Recollection
+
+        return Recollection(watched, self._reports, self._memory)
 
     async def _stop(self, name: str) -> None:
         self._rereads.watched.pop(name, None)

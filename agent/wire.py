@@ -37,6 +37,30 @@ class Head(Struct, frozen=True):
         return (sys.intern(self.metadata.namespace or ""), self.metadata.name)
 
 
+class Written(Struct, frozen=True):
+    """An entry of managedFields: somebody wrote the object at this time."""
+
+    time: str | None = None
+
+
+class Identity(Metadata, frozen=True):
+    """What tells an object in one version of it from any other."""
+
+    uid: str = ""
+    managedFields: list[Written] | None = None  # noqa: N815 - as on the wire
+
+    @property
+    def place(self) -> Place:
+        """Namespace and name."""
+        return (sys.intern(self.namespace or ""), self.name)
+
+
+class Identified(Struct, frozen=True):
+    """An object, as far as its version goes."""
+
+    metadata: Identity
+
+
 class Mark(Struct, frozen=True):
     """What a bookmark may carry."""
 
@@ -54,6 +78,7 @@ class PageMetadata(Struct, frozen=True):
 
     resourceVersion: str = ""  # noqa: N815 - as on the wire
     proceed: str | None = msgspec.field(default=None, name="continue")
+    remainingItemCount: int | None = None  # noqa: N815
 
 
 class Page(Struct):
@@ -66,6 +91,7 @@ class Page(Struct):
 
 decode_event = msgspec.json.Decoder(Event).decode
 decode_head = msgspec.json.Decoder(Head).decode
+decode_identified = msgspec.json.Decoder(Identified).decode
 decode_bookmark = msgspec.json.Decoder(Bookmark).decode
 decode_status = msgspec.json.Decoder(Status).decode
 decode_page = msgspec.json.Decoder(Page).decode

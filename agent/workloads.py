@@ -118,6 +118,7 @@ class Workloads:
 
     def __init__(self, inventory: Inventory, writer: Writer) -> None:
         self.inventory = inventory
+        self.flushed = asyncio.Event()  # all that the first lists brought was sent
         self._writer = writer
 
     async def run(self, touched: Touched) -> None:
@@ -138,6 +139,7 @@ class Workloads:
         for kind in (WORKLOADS, NAMESPACES, NODES):
             await self._settle(kind)
         await touched(names)
+        self.flushed.set()
 
     async def resend(self, kind: str, keys: Iterable[Key]) -> None:
         """Send entries again, changed or not."""

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from agent.run import run
+from aggregator.access import administration
 from tests.aggregator.store.recount import assert_counts_equal_a_recount
-from tests.e2e.conftest import Aggregator, serve
+from tests.e2e.conftest import OWNER, Aggregator, serve
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.resources import report_kinds
 
@@ -200,6 +201,47 @@ async def test_what_happened_while_the_agent_was_away_shows(
         await until(aggregator, RULES, "CVE-2 CVE-4")
         await until(aggregator, "SELECT last_full_sync_at IS NOT NULL FROM agent_session", True)
     await assert_counts_equal_a_recount(aggregator.pool)
+
+
+async def test_an_agent_that_starts_again_reads_what_is_lacking_and_no_more(
+    aggregator: Aggregator, kubernetes: FakeKubernetes, tmp_path: Path
+) -> None:
+    token = await aggregator.add_cluster("prod")
+    for name in ("web", "api"):
+        kubernetes.put(report(name, f"CVE-{name}"))
+    everything = "SELECT count(*) FROM report WHERE state = 'LIVE'"
+    digests = "SELECT count(*) FROM image WHERE digest = 'sha256:' || repeat('cd', 32)"
+    async with running(aggregator, kubernetes, tmp_path, token):
+        await until(aggregator, everything, 2)
+        await until(aggregator, "SELECT count(*) FROM workload", 2)
+
+    moved = pod("api")
+    moved["status"]["containerStatuses"][0]["imageID"] = "docker.io/library/api@sha256:" + "cd" * 32
+    kubernetes.put(moved)
+    kubernetes.requests.clear()
+    async with running(aggregator, kubernetes, tmp_path, token):
+        await until(aggregator, digests, 1)
+        await until(aggregator, "SELECT last_full_sync_at IS NOT NULL FROM agent_session", True)
+        assert set(whole_reports(kubernetes)) == {"replicaset-api-1-app"}
+    await assert_counts_equal_a_recount(aggregator.pool)
+
+    await administration.remove_cluster(aggregator.pool, OWNER, name="prod")
+    token = await aggregator.add_cluster("prod")
+    kubernetes.requests.clear()
+    async with running(aggregator, kubernetes, tmp_path, token):
+        await until(aggregator, everything, 2)
+        await until(aggregator, RULES, "CVE-api CVE-web")
+
+
+def whole_reports(kubernetes: FakeKubernetes) -> list[str]:
+    """What was read of reports in full: names of objects, or the plural for a list."""
+    return [
+        request.path.rpartition("/")[2]
+        for request in kubernetes.requests
+        if "/vulnerabilityreports" in request.path
+        and "as=" not in request.accept
+        and (not request.watches or "sendInitialEvents" in request.query)
+    ]
 
 
 async def test_a_crd_that_goes_takes_its_reports_along(

@@ -36,12 +36,16 @@ GIT_VERSION = "v1.36.0"
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it was answered; `status` 0 where the connection was cut."""
+    """One request as it was answered; `status` 0 where the connection was cut.
+
+    `size` is that of the body in bytes; 0 of a watch.
+    """
 
     path: str
     query: dict[str, str]
     status: int
     accept: str = ""
+    size: int = 0
 
     @property
     def watches(self) -> bool:
@@ -101,6 +105,7 @@ class FakeKubernetes:
         self.requests: list[Request] = []
         self.streams_lists = "yes"  # or "refuse" (422), "ignore" (as 1.20 does), "fail" (500)
         self.aggregated_discovery = True
+        self.lists_metadata = True  # False is a server that does not know PartialObjectMetadata
         self.bookmark_seconds = BOOKMARK_SECONDS
         self.tokens: set[str] | None = None  # None lets everybody in
         self.answers_after = 0.0  # seconds of delay before each answer
@@ -323,8 +328,13 @@ class FakeKubernetes:
         except _AnswerError as exc:
             headers = {} if exc.retry_after is None else {"Retry-After": str(exc.retry_after)}
             response = _json(exc.body(), status=exc.status, headers=headers)
+        body = response.body if isinstance(response, web.Response) else None
         self.requests[at] = Request(
-            request.path, query, response.status, request.headers.get("Accept", "")
+            request.path,
+            query,
+            response.status,
+            request.headers.get("Accept", ""),
+            len(body) if isinstance(body, bytes) else 0,
         )
         return response
 
@@ -367,12 +377,26 @@ class FakeKubernetes:
             raise _AnswerError(403, "Forbidden", message)
         if asyncio.get_running_loop().time() < self._starting.get(key, 0.0):
             raise _AnswerError(429, "TooManyRequests", "storage is (re)initializing", 1)
-        shape = _Shape(resource, version, request.headers.get("Accept", ""))
+        accept = self._negotiate(request.headers.get("Accept", ""), alone=bool(name), query=query)
+        shape = _Shape(resource, version, accept)
         if name:
             return self._get(shape, (namespace or "", name))
         if query.get("watch") in ("1", "true", "True"):
             return await self._watch(request, shape, query, namespace)
         return self._list(shape, query, namespace)
+
+    def _negotiate(self, accept: str, *, alone: bool, query: dict[str, str]) -> str:
+        """Choose of what is accepted, the first that can be had; 406 where nothing can."""
+        single = alone or "watch" in query
+        wanted = "PartialObjectMetadata" if single else "PartialObjectMetadataList"
+        for clause in accept.split(","):
+            kind = dict(one.strip().partition("=")[::2] for one in clause.split(";")).get("as")
+            if kind is None or (self.lists_metadata and kind == wanted):
+                return clause
+            if self.lists_metadata:
+                break  # known, and not what this request is for
+        message = f"only the following media types are accepted: application/json, not {accept}"
+        raise _AnswerError(406, "NotAcceptable", message)
 
     def _parse(self, parts: list[str]) -> tuple[ResourceType, str, str | None, str]:
         group, rest = ("", parts[1:]) if parts[0] == "api" else ("".join(parts[1:2]), parts[2:])
@@ -551,6 +575,12 @@ class FakeKubernetes:
         return self._store(kind, group), (metadata.get("namespace") or "", metadata["name"])
 
 
+class _Partial(msgspec.Struct):
+    """An object of which the rest is not looked at."""
+
+    metadata: msgspec.Raw
+
+
 @dataclass(frozen=True)
 class _Shape:
     """How objects of a resource are encoded for one request."""
@@ -585,7 +615,7 @@ class _Shape:
         if not self.partial:
             return body
         partial = {"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata"}
-        return encode(partial | {"metadata": msgspec.json.decode(body)["metadata"]})
+        return encode(partial | {"metadata": msgspec.json.decode(body, type=_Partial).metadata})
 
     def bookmark(self, version: int, *, end: bool = False) -> bytes:
         metadata: dict[str, Any] = {"resourceVersion": str(version), "creationTimestamp": None}

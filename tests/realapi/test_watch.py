@@ -16,6 +16,7 @@ from agent.state import State
 from agent.watcher import Watcher
 from protocol.messages import WORKLOADS, KindState
 from tests.agent.conftest import Outlet, eventually
+from tests.agent.test_restart import running as remembering
 from tests.fakes.objects import policy_report, vulnerability_report
 from tests.realapi.server import RealApi
 
@@ -156,6 +157,41 @@ async def test_a_list_of_2000_objects(  # noqa: PLR0917 - fixtures
         assert names(outlet) == set(every)
         await within(SHOWN_SECONDS, create(real, "later"), lambda: "later" in names(outlet))
     assert bool(used) == (not streams)
+
+
+async def test_an_agent_that_starts_again_reads_what_has_changed(
+    real: RealApi, api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await real.install(crd())
+    every = [f"r{number:03}" for number in range(600)]
+    await create_many(real, every)
+    read: list[str] = []
+    get = Api.get
+
+    async def spy(self: Api, path: str, **asked: Any) -> bytes:
+        if PATH.rpartition("/")[2] in path and "as=" not in asked.get("accept", ""):
+            read.append(path.rpartition("/")[2])
+        return await get(self, path, **asked)
+
+    monkeypatch.setattr(Api, "get", spy)
+    async with remembering(api, tmp_path / "home") as first:
+        assert set(first.objects[VULNERABILITIES]) == {("default", name) for name in every}
+    status, _ = await real.request("DELETE", f"{PATH}/r001")
+    assert status == 200
+    status, _ = await real.request("DELETE", f"{PATH}/r002")
+    assert status == 200
+    await create(real, "r002")
+    await create(real, "new")
+    _, obj = await real.request("GET", f"{PATH}/r003")
+    obj["report"]["scanner"]["version"] = "changed"
+    await real.request("PUT", f"{PATH}/r003", obj)
+    read.clear()
+    async with remembering(api, tmp_path / "home") as second:
+        assert sorted(read) == ["new", "r002", "r003"]
+        async with remembering(api, tmp_path / "other") as fresh:
+            assert second.objects == fresh.objects
+        await create(real, "later")
+        await eventually(lambda: ("default", "later") in second.objects[VULNERABILITIES])
 
 
 async def test_a_server_that_restarts(
