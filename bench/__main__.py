@@ -14,6 +14,7 @@ BENCHMARKS = {
     "events": "Falco's events from POST to row against COPY and a row a request; how soon they show",
     "event_queries": "questions about 10 million runtime events (fills for a quarter of an hour)",
     "agent_memory": "the agent's peak with 10,000 reports of 50 kB",
+    "agent_restart": "what a restart of the agent reads and takes with as many",
 }
 
 

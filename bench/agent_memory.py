@@ -10,13 +10,17 @@ VmHWM of a process that has imported what `fleetwatch-agent run` imports.
 import argparse
 import asyncio
 import contextlib
+import functools
 import hashlib
 import json
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 PEAK_MIB = 64  # the whole agent, at most
 GROWTH_MIB = 15  # above the one that has nothing to watch, at most
@@ -114,12 +118,16 @@ async def serve(*, reports: int, size: int, pods: bool, pages: bool) -> None:
     from tests.fakes.resources import VULNERABILITY_REPORTS
     from tests.fakes.storage import encode
 
+    @functools.cache
+    def results(image: int) -> bytes:
+        return encode(report(image, size)["report"])
+
     def lazily(index: int) -> Any:
         def make(revision: int) -> Any:
             def body() -> bytes:
-                obj = report(index, size)
+                obj = report(index, 0)
                 obj["metadata"]["resourceVersion"] = str(revision)
-                return encode(obj)
+                return encode(obj | {"report": msgspec.Raw(results(index % IMAGES))})
 
             return body
 
@@ -142,12 +150,13 @@ async def serve(*, reports: int, size: int, pods: bool, pages: bool) -> None:
         await asyncio.to_thread(sys.stdin.read)
 
 
-async def watch(url: str, *, reports: int, pods: bool) -> None:
-    """Watch until everything is listed and print the peak."""
+async def watch(url: str, *, reports: int, pods: bool, home: Path | None) -> None:
+    """Watch until everything is listed and print what it took; `home` is what it remembers in."""
     with contextlib.suppress(ImportError):  # what the whole program imports
         import agent.cli  # noqa: F401
     from agent import kubeconfig
     from agent.kubernetes import Api
+    from agent.memory import Memory
     from agent.state import Change, State
     from agent.watcher import Watcher
     from protocol.messages import WORKLOADS, Key, KindState
@@ -169,8 +178,12 @@ async def watch(url: str, *, reports: int, pods: bool) -> None:
 
     kind = "aquasecurity.github.io/VulnerabilityReport"
     state = State()
+    memory = Memory(home) if home else None
+    if memory is not None:
+        await memory.open()
+    received = _count_bytes()
     async with Api(login) as api:
-        task = asyncio.create_task(Watcher(api, state, Nowhere()).run())
+        task = asyncio.create_task(Watcher(api, state, Nowhere(), memory=memory).run())
         started = time.monotonic()
         kinds = (state.kind(kind), state.kind(WORKLOADS))
         while any(one.state != KindState.SYNCED for one in kinds):
@@ -179,9 +192,28 @@ async def watch(url: str, *, reports: int, pods: bool) -> None:
         await asyncio.sleep(2)
         task.cancel()
         await asyncio.wait([task])
+    if memory is not None:
+        await memory.close()
     assert state.kind(kind).count == reports, state.kind(kind).count
     assert not pods or state.kind(WORKLOADS).count == reports
-    print(json.dumps(_memory() | {"seconds": round(seconds, 1), "cpu": time.process_time()}))
+    took = {"seconds": round(seconds, 1), "cpu": time.process_time(), "bytes": sum(received)}
+    print(json.dumps(_memory() | took))
+
+
+def _count_bytes() -> list[int]:
+    """Note the size of each chunk that comes from the API server from now on."""
+    from agent import kubernetes
+
+    sizes: list[int] = []
+    original = kubernetes._chunks  # noqa: SLF001 - the one place that all answers go through
+
+    async def counted(answer: Any, path: str) -> AsyncIterator[bytes]:
+        async for chunk in original(answer, path):
+            sizes.append(len(chunk))
+            yield chunk
+
+    kubernetes._chunks = counted  # noqa: SLF001
+    return sizes
 
 
 def _memory() -> dict[str, Any]:
@@ -193,8 +225,13 @@ def _memory() -> dict[str, Any]:
     }
 
 
-def measure(*, reports: int, size: int, pods: bool, pages: bool) -> dict[str, Any]:
-    """Run a server and an agent, each in a fresh process; return the agent's figures."""
+def measure(
+    *, reports: int, size: int, pods: bool, pages: bool, homes: Sequence[Path | None] = (None,)
+) -> list[dict[str, Any]]:
+    """Run a server and an agent after the other, each in a fresh process; return their figures.
+
+    One with a home remembers there what it has read.
+    """
     options = ["--reports", str(reports), "--bytes", str(size)]
     options += (["--pods"] if pods else []) + (["--pages"] if pages else [])
     command = [sys.executable, "-m", "bench.agent_memory", *options]
@@ -204,11 +241,12 @@ def measure(*, reports: int, size: int, pods: bool, pages: bool) -> dict[str, An
         assert server.stdin is not None
         assert server.stdout is not None
         url = server.stdout.readline().strip()
-        answer = subprocess.run(
-            [*command, "--agent", url], stdout=subprocess.PIPE, text=True, check=True
-        )
+        figures = []
+        for home in homes:
+            run = [*command, "--agent", url, *(["--home", str(home)] if home else [])]
+            answer = subprocess.run(run, stdout=subprocess.PIPE, text=True, check=True)
+            figures.append(json.loads(answer.stdout))
         server.stdin.close()
-    figures: dict[str, Any] = json.loads(answer.stdout)
     return figures
 
 
@@ -221,6 +259,7 @@ def main() -> int:
     parser.add_argument("--pages", action="store_true", help="a server that does not stream lists")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--agent", help=argparse.SUPPRESS)
+    parser.add_argument("--home", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.serve:
         asyncio.run(
@@ -228,10 +267,10 @@ def main() -> int:
         )
         return 0
     if asked.agent:
-        asyncio.run(watch(asked.agent, reports=asked.reports, pods=asked.pods))
+        asyncio.run(watch(asked.agent, reports=asked.reports, pods=asked.pods, home=asked.home))
         return 0
-    empty = measure(reports=0, size=asked.bytes, pods=asked.pods, pages=asked.pages)
-    full = measure(reports=asked.reports, size=asked.bytes, pods=asked.pods, pages=asked.pages)
+    [empty] = measure(reports=0, size=asked.bytes, pods=asked.pods, pages=asked.pages)
+    [full] = measure(reports=asked.reports, size=asked.bytes, pods=asked.pods, pages=asked.pages)
     growth = full["peak"] - empty["peak"]
     print(f"agent memory, {asked.reports} reports of {asked.bytes} bytes")
     print(f"  none: peak {empty['peak']:.1f} MiB, resident {empty['resident']:.1f} MiB")
