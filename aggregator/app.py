@@ -201,9 +201,13 @@ class Application:
             self.hub = self._make_hub(ingest_pool)
             await self.hub.start()
             stack.push_async_callback(self.drain)
-            retention = timedelta(days=settings.events_retention)
             maintenance = asyncio.create_task(
-                Maintenance(ingest_pool, retention=retention).run(), name="maintenance"
+                Maintenance(
+                    ingest_pool,
+                    retention=timedelta(days=settings.events_retention),
+                    contents_retention=timedelta(days=settings.contents_retention),
+                ).run(),
+                name="maintenance",
             )
             stack.push_async_callback(_cancel, maintenance)
             yield

@@ -23,6 +23,7 @@ class Settings:
     ingest_connections: int = 4
     ingest_timeout: float = 30.0  # seconds, of one statement
     events_retention: float = 30.0  # days
+    contents_retention: float = 1.0  # days without a report that shows them
     events_rate: float = 5_000.0  # runtime events a second that one cluster may bring; 0 is any
     events_budget: int = 20_000_000  # runtime events a day that one cluster may bring
     body_bytes: int = MIB  # of a request

@@ -42,6 +42,11 @@ def _setting(name: str, kind: Any, text: str) -> Callable[[Command], Command]:
 @_setting("ingest_timeout", click.FloatRange(0.1), "Seconds until a statement is given up.")
 @_setting("events_retention", click.FloatRange(1), "Days that runtime events are kept.")
 @_setting(
+    "contents_retention",
+    click.FloatRange(0),
+    "Days that contents are kept which no report shows any more.",
+)
+@_setting(
     "events_rate",
     click.FloatRange(0),
     "Runtime events a second of one cluster; above it they wait in its spool. 0 is any number.",

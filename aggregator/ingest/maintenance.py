@@ -1,14 +1,16 @@
 """What is done by the clock, on one replica at a time.
 
-The end of grace, reading contents again, the days of runtime events, counts of the whole fleet.
+The end of grace, reading contents again, contents that nothing shows, the days of runtime events,
+counts of the whole fleet.
 """
 
 import asyncio
 import logging
+import time
 from datetime import timedelta
 
 from aggregator.ingest.reading import RefusedContentError, rows, unpack
-from aggregator.store import event_retention, finding_stats, grace, rereading
+from aggregator.store import event_retention, finding_stats, grace, rereading, unused_contents
 from aggregator.store.pool import Pool, UnavailableError, answering
 from protocol.messages import Content
 from sources.registry import contents as content_kinds
@@ -20,18 +22,28 @@ INTERVAL = 30.0  # seconds between rounds
 GRACE = timedelta(minutes=30)  # that an absent report stays
 REREADS = 200  # contents that are read again in one round
 RETENTION = timedelta(days=30)  # of runtime events
-PAUSE = 0.01  # seconds between two of them, for others' sake
+CONTENTS_RETENTION = timedelta(days=1)  # of contents that nothing shows
+MARK_EVERY = 600.0  # seconds between looks for contents that nothing shows
+DELETIONS = 200  # of contents, in one round
+PAUSE = 0.01  # seconds between two of such, for others' sake
 
 
 class Maintenance:
     """The task; `run` ends only by being cancelled."""
 
     def __init__(
-        self, pool: Pool, *, grace: timedelta = GRACE, retention: timedelta = RETENTION
+        self,
+        pool: Pool,
+        *,
+        grace: timedelta = GRACE,
+        retention: timedelta = RETENTION,
+        contents_retention: timedelta = CONTENTS_RETENTION,
     ) -> None:
         self._pool = pool
         self._grace = grace
         self._retention = retention
+        self._contents_retention = contents_retention
+        self._marked_at: float | None = None  # when unused contents were last looked for
 
     async def run(self) -> None:
         """Do a round, wait, and again."""
@@ -56,6 +68,7 @@ class Maintenance:
                 for cluster_id in await grace.due(self._pool, self._grace):
                     await grace.expire(self._pool, cluster_id, self._grace)
                 await self._read_again()
+                await self._drop_contents()
                 if await finding_stats.due(self._pool):
                     await finding_stats.take(self._pool)
             finally:
@@ -69,6 +82,15 @@ class Maintenance:
                 await read_again(self._pool, content_id)
             except Exception:
                 logger.exception("content %s could not be read again", content_id)
+            await asyncio.sleep(PAUSE)
+
+    async def _drop_contents(self) -> None:
+        if self._marked_at is None or time.monotonic() - self._marked_at >= MARK_EVERY:
+            self._marked_at = time.monotonic()
+            await unused_contents.mark(self._pool)
+        for _ in range(DELETIONS):
+            if await unused_contents.drop(self._pool, self._contents_retention) is None:
+                return
             await asyncio.sleep(PAUSE)
 
 

@@ -148,7 +148,7 @@ async def _answer(connected: Connected, hub: Hub, effect: s.Effect) -> Any:
         async with hub.pool.acquire() as connection:
             match effect:
                 case s.AskKnown():
-                    return await contents.known(connection, effect.names)
+                    return await contents.offered(connection, effect.names)
                 case s.AskRoots():
                     return await sync.roots(connection, cluster_id, effect.kinds)
                 case s.AskBuckets():

@@ -67,6 +67,22 @@ class NewContent(Struct, frozen=True):
 
 KNOWN = "SELECT digest FROM content WHERE digest = ANY($1::bytea[])"
 
+# Before anything points at them: what goes (unused_contents.py) or is read again leaves them be until
+# the transaction ends.
+HOLD = "SELECT digest FROM content WHERE digest = ANY($1::bytea[]) ORDER BY digest FOR SHARE"
+
+# Whoever offers a content is about to use it. A mark that somebody holds is left to them, so that
+# Offers never wait.
+OFFERED = """
+WITH known AS (SELECT id, digest FROM content WHERE digest = ANY($1::bytea[])),
+wanted AS (
+    DELETE FROM unused_content WHERE content_id IN (
+        SELECT u.content_id FROM unused_content u JOIN known k ON k.id = u.content_id
+        FOR UPDATE OF u SKIP LOCKED)
+)
+SELECT digest FROM known
+"""
+
 ADD_KEYSETS = """
 INSERT INTO keyset (digest, keys)
 SELECT n.digest, n.keys::bigint[]
@@ -167,6 +183,16 @@ JOIN package p ON p.digest = n.digest
 async def known(connection: Connection, names: Sequence[bytes]) -> set[bytes]:
     """Which of these contents are stored."""
     return {row[0] for row in await connection.fetch(KNOWN, names)}
+
+
+async def hold(connection: Connection, names: Sequence[bytes]) -> set[bytes]:
+    """Which of these contents are stored, and will be until the caller's transaction ends."""
+    return {row[0] for row in await connection.fetch(HOLD, names)}
+
+
+async def offered(connection: Connection, names: Sequence[bytes]) -> set[bytes]:
+    """Which of these contents are stored; they count as wanted from now on."""
+    return {row[0] for row in await connection.fetch(OFFERED, names)}
 
 
 async def add(connection: Connection, contents: Iterable[NewContent]) -> dict[bytes, int]:

@@ -298,7 +298,7 @@ async def _write_reports(
             for (kind, key), observed_at in w.deletes.items()
             if not kind.startswith("inventory/")
         ]
-    stored = await content_store.known(connection, [entry.body.content for entry in upserts])
+    stored = await content_store.hold(connection, [entry.body.content for entry in upserts])
     missing: dict[int, list[Entry]] = {w.cluster_id: [] for w in writes}
     for entry in upserts:
         if entry.body.content not in stored:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from aggregator.store.pool import Connection
 
-# Reading a content again changes its counts; whoever counts it holds it still.
+# Reading a content again changes its counts; whoever counts it holds it still. Those that reports came
+# with are held already (contents.HOLD).
 HOLD_CONTENTS = """
 SELECT FROM content
 WHERE id IN (SELECT content_id FROM report WHERE placement_id = ANY($1::bigint[])

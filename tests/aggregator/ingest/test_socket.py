@@ -3,14 +3,21 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
 import pytest
 
-from aggregator.ingest import hub
+from agent.packing import pack
+from agent.state import Payload
+from aggregator.ingest import hub, reading
+from aggregator.store import unused_contents
+from aggregator.store.ingest import Write, write
 from protocol import messages as m
+from protocol.content import name as content_name
 from protocol.fingerprint import fingerprint
+from tests.aggregator.store import fleet
 from tests.aggregator.store.recount import assert_counts_equal_a_recount
 from tests.e2e.conftest import Aggregator, aggregator  # noqa: F401 - a fixture
 
@@ -167,6 +174,38 @@ async def test_one_agents_bad_frame_harms_no_other(
 
     assert isinstance(await bad.receive(), m.Goodbye)
     assert isinstance(await good.receive(), m.Ack)
+
+
+async def test_a_content_that_goes_between_offer_and_upsert_is_asked_for_again(
+    aggregator: Aggregator,  # noqa: F811
+    client: aiohttp.ClientSession,
+) -> None:
+    pool = aggregator.pool
+    first = await fleet.add_cluster(pool, "first")
+    body = b'{"vulnerabilities":[{"severity":"LOW","vulnerabilityID":"CVE-1"}]}'
+    packed = pack(Payload(content_name("vulnerabilities", 1, body), "vulnerabilities", 1, body))
+    found = reading.read(packed)
+    await write(pool, [Write(cluster_id=first, session=1, contents=(found,))])
+    agent = await connect(aggregator, client, await aggregator.add_cluster("prod"))
+    await agent.hello()
+    item = fleet.report(found)
+
+    await agent.send(m.Offer(names=(packed.name,)))
+    assert await agent.receive() == m.Want(names=())
+    await unused_contents.mark(pool)
+    assert await unused_contents.drop(pool, timedelta()) == 1
+    await agent.send(m.Upsert(seq=1, kind=fleet.KIND, items=(item,)))
+
+    assert await agent.receive() == m.Missing(kind=fleet.KIND, keys=(item.key,))
+    assert isinstance(await agent.receive(), m.Ack)
+    await agent.send(m.Offer(names=(packed.name,)))
+    assert await agent.receive() == m.Want(names=(packed.name,))
+    await agent.send(m.Contents(seq=2, contents=(packed,)))
+    await agent.send(m.Upsert(seq=3, kind=fleet.KIND, items=(item,)))
+    while not (isinstance(ack := await agent.receive(), m.Ack) and ack.seq == 3):
+        pass
+    assert await pool.fetchval("SELECT count(*) FROM report") == 1
+    await assert_counts_equal_a_recount(pool)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
-from aggregator.store import grace, rereading
+from aggregator.store import grace, rereading, unused_contents
 from aggregator.store.embedded import EmbeddedPostgres
 from aggregator.store.ingest import Entry, Write, write
 from aggregator.store.pool import Pool, open_pool
@@ -68,7 +68,11 @@ class Expire(Struct, frozen=True):
     cluster: int
 
 
-Step = Upsert | Remove | Fail | Run | Uninstall | Reread | Expire
+class Drop(Struct, frozen=True):
+    """Contents that nothing shows go."""
+
+
+Step = Upsert | Remove | Fail | Run | Uninstall | Reread | Expire | Drop
 
 clusters, names, workloads = st.integers(0, 1), st.sampled_from(NAMES), st.sampled_from("xy")
 steps = st.one_of(
@@ -80,6 +84,7 @@ steps = st.one_of(
     st.builds(Uninstall, clusters),
     st.builds(Reread, st.integers(0, 4), st.tuples(st.sampled_from(["CVE-1", "CVE-9"]))),
     st.builds(Expire, clusters),
+    st.just(Drop()),
 )
 
 
@@ -200,6 +205,9 @@ async def play(server: EmbeddedPostgres, groups: list[list[Step]]) -> None:
                     await reread(pool, step)
                 elif isinstance(step, Expire):
                     await grace.expire(pool, ids[step.cluster], ZERO)
+                elif isinstance(step, Drop):
+                    await unused_contents.mark(pool)
+                    await unused_contents.drop(pool, ZERO)
             await assert_counts_equal_a_recount(pool)
             await assert_history_says_what_shows(pool)
     finally:
