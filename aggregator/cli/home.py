@@ -4,7 +4,7 @@
 |---|---|
 | `lock` | held while an `up` runs, so that there is one a folder |
 | `admin-token` | an ADMIN token, mode 0600 |
-| `up.json` | `{"url", "pid"}` of the running `up`; the agent reads it too |
+| `up.json` | `{"url", "pid", "database"}` of the running `up`; the agent reads it too |
 | `postgres/` | the database |
 """
 
@@ -73,9 +73,10 @@ class Home:
         return self.token_file
 
     @contextmanager
-    def announced(self, url: str) -> Iterator[None]:
-        """Tell the other commands where this process listens."""
-        _write_private(self._state, json.dumps({"url": url, "pid": os.getpid()}) + "\n")
+    def announced(self, url: str, database_url: str) -> Iterator[None]:
+        """Tell the other commands where this process and its database listen."""
+        state = {"url": url, "pid": os.getpid(), "database": database_url}
+        _write_private(self._state, json.dumps(state) + "\n")
         try:
             yield
         finally:
@@ -83,10 +84,17 @@ class Home:
 
     def running_url(self) -> str | None:
         """Return where the running `up` listens, or None if none runs."""
+        return self._running("url")
+
+    def running_database(self) -> str | None:
+        """Return the address of the running `up`'s database, or None if none runs."""
+        return self._running("database")
+
+    def _running(self, what: str) -> str | None:
         with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
             state = json.loads(self._state.read_text())
             if _is_alive(int(state["pid"])):
-                return str(state["url"])
+                return str(state[what])
         return None
 
 

@@ -74,7 +74,7 @@ async def running(
             cursor_secret=token,  # the address of the database changes with every start
         )
         server = await stack.enter_async_context(serving(create_app(settings), settings, listener))
-        stack.enter_context(home.announced(url))
+        stack.enter_context(home.announced(url, database_url))
         yield Running(
             url=url,
             database_url=database_url,

@@ -2,6 +2,7 @@
 
 import click
 
+from aggregator.cli.check import check
 from aggregator.cli.cluster import cluster
 from aggregator.cli.query import query
 from aggregator.cli.serve import migrate, serve
@@ -25,5 +26,5 @@ def main() -> None:
     """  # noqa: D301 - click reads the backspace
 
 
-for command in (up, serve, migrate, cluster, token, query):
+for command in (up, serve, migrate, check, cluster, token, query):
     main.add_command(command)

@@ -19,7 +19,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
     """Yield a home whose `up` runs: this process."""
     folder = Home(tmp_path)
     folder.write_token("fw_local")
-    with folder.announced("http://127.0.0.1:8080"):
+    with folder.announced("http://127.0.0.1:8080", "postgresql://"):
         yield tmp_path
 
 
