@@ -71,7 +71,7 @@ def accept(credential: credentials.Credential | None) -> Principal:
         credential_id=credential.id,
         name=credential.name,
         role=Role(credential.role),
-        scope=Scope(clusters=credential.clusters, namespaces=credential.namespaces),
+        scope=Scope(credential.clusters, credential.namespaces, credential.hidden),
         cluster_id=credential.cluster_id,
     )
 

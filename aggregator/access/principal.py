@@ -17,11 +17,13 @@ class Scope(Struct, frozen=True):
     """What a credential may see. None is everything; an empty tuple is nothing.
 
     `clusters` are ids of table cluster. `namespaces` limits to subjects of these namespaces;
-    what belongs to no namespace (nodes, cluster-scoped objects) is then out of scope.
+    what belongs to no namespace (nodes, cluster-scoped objects) is then out of scope. `hidden` are
+    clusters that were removed and are not all gone; they are outside of `clusters` in any case.
     """
 
     clusters: tuple[int, ...] | None = None
     namespaces: tuple[str, ...] | None = None
+    hidden: tuple[int, ...] = ()
 
 
 class Principal(Struct, frozen=True):

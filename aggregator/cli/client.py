@@ -19,7 +19,7 @@ from aggregator.cli.home import Home, default_home
 if TYPE_CHECKING:  # a tenth of a second that `--help` need not take
     import httpx
 
-TIMEOUT = 120.0  # seconds; removing a large cluster takes its time
+TIMEOUT = 120.0  # seconds
 CONNECT_TIMEOUT = 10.0  # seconds
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -82,6 +82,7 @@ class Plans:
                 scoped_clusters=scope.clusters is not None,
                 scoped_namespaces=scope.namespaces is not None,
                 few_clusters=_few_clusters(scope),
+                hides_clusters=bool(scope.hidden),
             ),
         )
 
@@ -95,6 +96,7 @@ def _key(
         shape(dict(variables)),
         scope.clusters is not None,
         _few_clusters(scope),
+        bool(scope.hidden),
         scope.namespaces is not None,
     )
 

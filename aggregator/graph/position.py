@@ -55,7 +55,7 @@ SELECT convert_to(json_build_object(
     'flushed', pg_logical_emit_message(true, 'fleetwatch', '')::text,
     'foreign', EXISTS (
         SELECT FROM runtime_event WHERE tx >= pg_snapshot_xmax(pg_current_snapshot())),
-    'there', NOT EXISTS (SELECT FROM cluster WHERE id = $1::int) OR EXISTS (
+    'there', NOT EXISTS (SELECT FROM cluster WHERE id = $1::int AND removed_at IS NULL) OR EXISTS (
         SELECT FROM runtime_event WHERE cluster_id = $1::int AND at = $2::timestamptz
             AND id = $3::bigint AND tx = ($4::text)::xid8)
 )::text, 'UTF8')

@@ -39,6 +39,11 @@ def read_scope_clusters(bindings: Bindings) -> list[int]:
     return list(bindings.scope.clusters or ())
 
 
+def read_hidden_clusters(bindings: Bindings) -> list[int]:
+    """Return the clusters that nobody sees any more."""
+    return list(bindings.scope.hidden)
+
+
 def read_scope_namespaces(bindings: Bindings) -> list[str]:
     """Return the namespaces the caller is limited to."""
     return list(bindings.scope.namespaces or ())
@@ -48,9 +53,15 @@ class Statement:
     """Parameters and aliases of one statement."""
 
     def __init__(
-        self, *, scoped_clusters: bool, scoped_namespaces: bool, few_clusters: bool = False
+        self,
+        *,
+        scoped_clusters: bool,
+        scoped_namespaces: bool,
+        few_clusters: bool = False,
+        hides_clusters: bool = False,
     ) -> None:
         self.reads: list[Read] = []
+        self._hides_clusters = hides_clusters
         self.scoped_clusters = scoped_clusters
         self.scoped_namespaces = scoped_namespaces
         self.few_clusters = few_clusters  # so that each can be looked into by itself
@@ -89,6 +100,8 @@ class Statement:
         conditions = []
         if cluster and self.scoped_clusters:
             conditions.append(f"{cluster} = ANY({self.bind(read_scope_clusters, 'int[]')})")
+        elif cluster and self._hides_clusters:
+            conditions.append(f"{cluster} <> ALL({self.bind(read_hidden_clusters, 'int[]')})")
         if namespace and self.scoped_namespaces:
             conditions.append(f"{namespace} = ANY({self.bind(read_scope_namespaces, 'text[]')})")
         return conditions

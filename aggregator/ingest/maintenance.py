@@ -1,16 +1,24 @@
 """What is done by the clock, on one replica at a time.
 
-The end of grace, reading contents again, contents that nothing shows, the days of runtime events,
-counts of the whole fleet.
+The end of grace, reading contents again, contents that nothing shows, what is left of removed
+clusters, the days of runtime events, counts of the whole fleet.
 """
 
 import asyncio
 import logging
 import time
+from contextlib import aclosing
 from datetime import timedelta
 
 from aggregator.ingest.reading import RefusedContentError, rows, unpack
-from aggregator.store import event_retention, finding_stats, grace, rereading, unused_contents
+from aggregator.store import (
+    event_retention,
+    finding_stats,
+    grace,
+    removal,
+    rereading,
+    unused_contents,
+)
 from aggregator.store.pool import Pool, UnavailableError, answering
 from protocol.messages import Content
 from sources.registry import contents as content_kinds
@@ -25,6 +33,7 @@ RETENTION = timedelta(days=30)  # of runtime events
 CONTENTS_RETENTION = timedelta(days=1)  # of contents that nothing shows
 MARK_EVERY = 600.0  # seconds between looks for contents that nothing shows
 DELETIONS = 200  # of contents, in one round
+PURGE = 20.0  # seconds of one round that the rows of removed clusters may take
 PAUSE = 0.01  # seconds between two of such, for others' sake
 
 
@@ -44,6 +53,7 @@ class Maintenance:
         self._retention = retention
         self._contents_retention = contents_retention
         self._marked_at: float | None = None  # when unused contents were last looked for
+        self._purging = False  # whether there is more to delete of removed clusters
 
     async def run(self) -> None:
         """Do a round, wait, and again."""
@@ -55,7 +65,7 @@ class Maintenance:
                 logger.warning("maintenance waits: %s", error)
             except Exception:
                 logger.exception("a round of maintenance failed; the next one tries again")
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(PAUSE if self._purging else INTERVAL)
 
     async def round(self) -> bool:
         """Do what is due, unless another replica is at it. Returns whether it was done here."""
@@ -69,6 +79,7 @@ class Maintenance:
                     await grace.expire(self._pool, cluster_id, self._grace)
                 await self._read_again()
                 await self._drop_contents()
+                await self._purge()
                 if await finding_stats.due(self._pool):
                     await finding_stats.take(self._pool)
             finally:
@@ -92,6 +103,16 @@ class Maintenance:
             if await unused_contents.drop(self._pool, self._contents_retention) is None:
                 return
             await asyncio.sleep(PAUSE)
+
+    async def _purge(self) -> None:
+        until = time.monotonic() + PURGE
+        self._purging = False
+        async with aclosing(removal.purge(self._pool)) as batches:
+            async for _ in batches:
+                if time.monotonic() >= until:
+                    self._purging = True
+                    return
+                await asyncio.sleep(PAUSE)
 
 
 async def read_again(pool: Pool, content_id: int) -> None:

@@ -23,6 +23,7 @@ HELLO_TIMEOUT = 10.0  # seconds until the first frame
 SEND_QUEUE = 1_000  # frames that wait for a slow agent; beyond it the session ends
 THREAD_BYTES = 64 * 2**10  # contents above this are read off the event loop
 RETRY_AFTER = 5.0  # seconds, while the database is away
+SHUT_OUT = "the token is revoked, or the cluster was removed from the fleet"
 
 
 async def serve(websocket: WebSocket, principal: Principal, hub: Hub) -> None:
@@ -62,6 +63,9 @@ async def _converse(websocket: WebSocket, cluster_id: int, hub: Hub) -> None:
         await asyncio.wait((writer, reader, ended), return_when=asyncio.FIRST_COMPLETED)
         if reader.done() and not reader.cancelled() and reader.exception() is not None:
             _log_end(cluster_id, reader.exception())
+    except asyncio.CancelledError:
+        connected.close(m.Goodbye(reason=m.Reason.REFUSED, message=SHUT_OUT))
+        raise
     finally:
         hub.remove(connected)
         for task in (reader, ended):

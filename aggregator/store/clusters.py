@@ -1,4 +1,8 @@
-"""Clusters: the row, its fence, and all that goes when a cluster goes.
+"""Clusters: the row, its fence, and how one leaves the fleet.
+
+A removal is over for everybody as soon as it commits: the cluster's name, UID and tokens are free, its
+session is fenced off, and no query shows what is left of it (`Scope.hidden`). Its rows, which may be
+millions, go afterwards in batches (`removal.py`).
 
 Adding, renaming, labelling and removing change what scoped tokens may see, so each of them notifies
 every replica in its own transaction (`credentials.CHANNEL`).
@@ -12,31 +16,7 @@ from aggregator.store.credentials import notify
 from aggregator.store.pool import Connection, Pool
 
 ORDINAL_LOCK = 0x666C_6F72_6469  # "flordi", the advisory lock under which ordinals are given out
-REMOVE_TIMEOUT = 600.0  # seconds; a large cluster has millions of rows
-
-# In this order no foreign key looks for rows that are still there.
-CLUSTER_TABLES = (
-    "runtime_event",
-    "runtime_event_hour",
-    "event_spool",
-    "event_gap",
-    "image_usage",
-    "usage",
-    "severity_count",
-    "cluster_severity_count",
-    "placement_content",
-    "failed_report",
-    "report",
-    "transition",
-    "placement",
-    "running_image",
-    "workload",
-    "namespace",
-    "node",
-    "subject",
-    "sync_root",
-    "credential",
-)
+REMOVE_TIMEOUT = 60.0  # seconds of one statement; a cluster may have a million counts by the hour
 
 TAKE_ORDINAL_LOCK = "SELECT pg_advisory_xact_lock($1)"
 INSERT = """
@@ -54,28 +34,36 @@ INSERT = """
 """
 UPDATE = """
     UPDATE cluster SET name = coalesce($2, name), labels = coalesce($3::jsonb, labels)
-    WHERE name = $1 RETURNING id
+    WHERE name = $1 AND removed_at IS NULL RETURNING id
 """
-FIND = "SELECT id FROM cluster WHERE name = $1"
-# Waits for the ingest transaction that holds the fence; the next one finds no row and drops its frames.
+FIND = "SELECT id FROM cluster WHERE name = $1 AND removed_at IS NULL"
+# Waits for the ingest transaction that holds the fence; the next one finds another number and drops
+# its frames.
 LOCK_FENCE = """
     SELECT cluster_id FROM agent_session
-    WHERE cluster_id = (SELECT id FROM cluster WHERE name = $1) FOR UPDATE
+    WHERE cluster_id = (SELECT id FROM cluster WHERE name = $1 AND removed_at IS NULL) FOR UPDATE
 """
-LEAVE_FLEET = """
-    UPDATE runtime_event_fleet_hour f SET events = f.events - h.events
-    FROM (SELECT hour, rule, priority, source, sum(events)::bigint AS events
-          FROM runtime_event_hour WHERE cluster_id = $1 GROUP BY 1, 2, 3, 4) h
-    WHERE (f.hour, f.rule, f.priority, f.source) = (h.hour, h.rule, h.priority, h.source)
+# No cluster can be given such a name.
+LEAVE = """
+    UPDATE cluster SET removed_at = now(), name = '#' || id, uid = NULL
+    WHERE id = $1 AND removed_at IS NULL RETURNING id
+"""
+# Rows in the order of ingest. One that is too old for the fleet to have comes back below zero, and goes
+# with the next look at old ones.
+LEAVE_FLEET_HOURS = """
+    INSERT INTO runtime_event_fleet_hour AS f (hour, rule, priority, source, events)
+    SELECT hour, rule, priority, source, -sum(events) FROM runtime_event_hour WHERE cluster_id = $1
+    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+    ON CONFLICT (hour, rule, priority, source) DO UPDATE SET events = f.events + excluded.events
 """
 LEAVE_FLEET_DAYS = """
-    UPDATE runtime_event_fleet_day f SET events = f.events - h.events
-    FROM (SELECT date_trunc('day', hour, 'UTC') AS day, rule, priority, source,
-                 sum(events)::bigint AS events
-          FROM runtime_event_hour WHERE cluster_id = $1 GROUP BY 1, 2, 3, 4) h
-    WHERE (f.day, f.rule, f.priority, f.source) = (h.day, h.rule, h.priority, h.source)
+    INSERT INTO runtime_event_fleet_day AS f (day, rule, priority, source, events)
+    SELECT date_trunc('day', hour, 'UTC'), rule, priority, source, -sum(events)
+    FROM runtime_event_hour WHERE cluster_id = $1
+    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+    ON CONFLICT (day, rule, priority, source) DO UPDATE SET events = f.events + excluded.events
 """
-DELETE = "DELETE FROM cluster WHERE id = $1"
+DROP_TOKENS = "DELETE FROM credential WHERE cluster_id = $1"
 UNBIND = "UPDATE cluster SET uid = NULL, mode = NULL WHERE id = $1"
 FENCE_OFF = """
     UPDATE agent_session SET number = number + 1, instance = '', last_seen_at = NULL
@@ -125,18 +113,13 @@ async def update(
 
 
 async def remove(connection: Connection, *, name: str) -> bool:
-    """Delete a cluster with everything that was reported for it. Returns whether there was one."""
-    cluster_id = await connection.fetchval(LOCK_FENCE, name)
-    if cluster_id is None:
-        return False
+    """Take a cluster out of the fleet, with its tokens. Returns whether there was one."""
     await connection.execute(f"SET LOCAL statement_timeout = {int(REMOVE_TIMEOUT * 1000)}")
-    for statement in (LEAVE_FLEET, LEAVE_FLEET_DAYS):
+    cluster_id = await connection.fetchval(LOCK_FENCE, name)
+    if cluster_id is None or await connection.fetchval(LEAVE, cluster_id) is None:
+        return False
+    for statement in (FENCE_OFF, DROP_TOKENS, LEAVE_FLEET_HOURS, LEAVE_FLEET_DAYS):
         await connection.execute(statement, cluster_id, timeout=REMOVE_TIMEOUT)
-    for table in CLUSTER_TABLES:
-        await connection.execute(
-            f"DELETE FROM {table} WHERE cluster_id = $1", cluster_id, timeout=REMOVE_TIMEOUT
-        )
-    await connection.execute(DELETE, cluster_id, timeout=REMOVE_TIMEOUT)
     await notify(connection)
     return True
 

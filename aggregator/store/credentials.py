@@ -37,12 +37,13 @@ _MATCHES = """
 """
 _RESOLVED = f"""
     CASE WHEN k.scope_clusters IS NULL THEN NULL
-    ELSE ARRAY(SELECT c.id FROM cluster c WHERE {_MATCHES.format("k.scope_clusters")} ORDER BY c.id)
+    ELSE ARRAY(SELECT c.id FROM cluster c WHERE c.removed_at IS NULL AND {_MATCHES.format("k.scope_clusters")} ORDER BY c.id)
     END
 """
 FIND = f"""
     SELECT k.id::text, k.name, k.role::text, k.cluster_id, owner.name AS cluster_name,
         {_RESOLVED} AS clusters, k.scope_namespaces AS namespaces,
+        ARRAY(SELECT id FROM cluster WHERE removed_at IS NOT NULL ORDER BY id) AS hidden,
         extract(epoch FROM k.expires_at - now())::float8 AS expires_in,
         k.revoked_at IS NOT NULL AS revoked
     FROM credential k LEFT JOIN cluster owner ON owner.id = k.cluster_id
@@ -77,7 +78,7 @@ class DisconnectedError(Exception):
 
 
 class Credential(Struct, frozen=True):
-    """What a token stands for, as of now. `clusters` None is every cluster."""
+    """What a token stands for, as of now. `clusters` None is every cluster but the `hidden` ones."""
 
     id: str
     name: str
@@ -85,6 +86,7 @@ class Credential(Struct, frozen=True):
     cluster_id: int | None
     cluster_name: str | None
     clusters: tuple[int, ...] | None
+    hidden: tuple[int, ...]
     namespaces: tuple[str, ...] | None
     expires_in: float | None  # seconds; negative once expired
     revoked: bool
@@ -117,6 +119,7 @@ async def find(executor: Connection | Pool, *, token_hash: bytes) -> Credential 
         cluster_id=row["cluster_id"],
         cluster_name=row["cluster_name"],
         clusters=None if row["clusters"] is None else tuple(row["clusters"]),
+        hidden=tuple(row["hidden"]),
         namespaces=None if row["namespaces"] is None else tuple(row["namespaces"]),
         expires_in=row["expires_in"],
         revoked=row["revoked"],

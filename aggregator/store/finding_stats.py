@@ -27,11 +27,11 @@ BIT = "bit_or(set_bit((SELECT repeat('0', max(ordinal) + 1)::bit varying FROM cl
 USED = f"""
 CREATE TEMP TABLE used ON COMMIT DROP AS
 SELECT u.content_id, sum(u.placements) AS placements, sum(u.reports) AS reports, {BIT} AS clusters
-FROM usage u JOIN cluster c ON c.id = u.cluster_id WHERE u.placements > 0 GROUP BY 1;
+FROM usage u JOIN cluster c ON c.id = u.cluster_id AND c.removed_at IS NULL WHERE u.placements > 0 GROUP BY 1;
 CREATE TEMP TABLE imaged ON COMMIT DROP AS
 SELECT coalesce(pc.image_id, 0) AS image_id, pc.content_id, count(*) AS placements, sum(pc.live + pc.absent) AS reports,
     {BIT} AS clusters
-FROM placement_content pc JOIN cluster c ON c.id = pc.cluster_id
+FROM placement_content pc JOIN cluster c ON c.id = pc.cluster_id AND c.removed_at IS NULL
 WHERE pc.live + pc.absent > 0 GROUP BY 1, 2;
 ANALYZE used, imaged
 """
@@ -68,7 +68,8 @@ WHERE (o.findings, o.occurrences, o.clusters) <> (excluded.findings, excluded.oc
 """
 SPREAD = """
 CREATE TEMP TABLE new_spread ON COMMIT DROP AS
-SELECT image_id, count(DISTINCT cluster_id)::int AS clusters FROM image_usage GROUP BY 1;
+SELECT image_id, count(DISTINCT cluster_id)::int AS clusters FROM image_usage
+WHERE cluster_id NOT IN (SELECT id FROM cluster WHERE removed_at IS NOT NULL) GROUP BY 1;
 DELETE FROM image_spread o WHERE NOT EXISTS (SELECT FROM new_spread n WHERE n.image_id = o.image_id);
 INSERT INTO image_spread AS o SELECT * FROM new_spread
 ON CONFLICT (image_id) DO UPDATE SET clusters = excluded.clusters WHERE o.clusters <> excluded.clusters

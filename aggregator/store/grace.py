@@ -6,9 +6,12 @@ from aggregator.store import history, placements, sync
 from aggregator.store.pool import Pool
 
 DUE = """
-SELECT DISTINCT cluster_id FROM report WHERE state = 'ABSENT' AND absent_since <= now() - $1::interval
-UNION
-SELECT DISTINCT cluster_id FROM placement WHERE gone_at <= now() - $1::interval
+SELECT cluster_id FROM (
+    SELECT DISTINCT cluster_id FROM report
+    WHERE state = 'ABSENT' AND absent_since <= now() - $1::interval
+    UNION
+    SELECT DISTINCT cluster_id FROM placement WHERE gone_at <= now() - $1::interval) due
+JOIN cluster c ON c.id = cluster_id AND c.removed_at IS NULL
 ORDER BY 1
 """
 

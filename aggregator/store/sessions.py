@@ -13,7 +13,7 @@ LOCK = """
 SELECT c.mode::text AS mode, c.uid, s.number, s.instance, s.last_seen_at,
        extract(epoch FROM s.last_seen_at + $2::float8 * interval '1 second' - now())::float8 AS left
 FROM agent_session s JOIN cluster c ON c.id = s.cluster_id
-WHERE s.cluster_id = $1 FOR NO KEY UPDATE
+WHERE s.cluster_id = $1 AND c.removed_at IS NULL FOR NO KEY UPDATE
 """
 
 UID_TAKEN = "SELECT name FROM cluster WHERE uid = $1 AND id <> $2"

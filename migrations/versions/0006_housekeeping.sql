@@ -9,3 +9,4 @@ CREATE INDEX unused_content_since ON unused_content (since);
 
 -- Since when a cluster is being removed: nobody sees it, and its rows go in batches.
 ALTER TABLE cluster ADD COLUMN removed_at timestamptz;
+CREATE INDEX cluster_removed ON cluster (id) WHERE removed_at IS NOT NULL;

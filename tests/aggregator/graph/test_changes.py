@@ -52,7 +52,9 @@ async def test_a_cluster_is_added_changed_and_removed(admin: Admin, pool: Pool) 
     }
     answer = await admin.ask('mutation { removeCluster(name: "test") }')
     assert answer["data"] == {"removeCluster": True}
-    assert await pool.fetchval("SELECT count(*) FROM cluster") == 0
+    answer = await admin.ask('{ cluster(name: "test") { id } }')
+    assert answer["data"] == {"cluster": None}
+    assert await pool.fetchval("SELECT removed_at IS NOT NULL FROM cluster")
     assert await pool.fetchval("SELECT count(*) FROM audit") == 4
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from aggregator.access import administration
 from aggregator.access.authentication import Authenticator
-from aggregator.access.principal import Principal, Role
+from aggregator.access.principal import Principal, Role, Scope
+from aggregator.store import clusters
 from aggregator.store.embedded import EmbeddedPostgres
 from aggregator.store.pool import Pool, open_pool
 from tests.aggregator.graph import scoped_fleets
@@ -56,22 +57,28 @@ async def _ask(graph: Graph, question: Question, principal: Principal = ADMIN) -
 
 async def _principal(pool: Pool, chance: Random) -> Principal:
     """Make a token with a random scope and look up whose it is."""
-    clusters, namespaces = scoped_fleets.cluster_filter(chance), scoped_fleets.namespaces(chance)
+    wanted, namespaces = scoped_fleets.cluster_filter(chance), scoped_fleets.namespaces(chance)
+    principal = await _viewer(pool, wanted, namespaces)
+    visible = principal.scope.clusters
+    assert sorted(visible if visible is not None else scoped_fleets.lets_through(None)) == (
+        scoped_fleets.lets_through(wanted)
+    )
+    return principal
+
+
+async def _viewer(
+    pool: Pool, wanted: dict[str, Any] | None, namespaces: list[str] | None
+) -> Principal:
     created = await administration.create_token(
         pool,
         ADMIN,
-        name=f"t{chance.random()}",
+        name="viewer",
         role=Role.VIEWER,
-        clusters=clusters,
+        clusters=wanted,
         namespaces=namespaces,
         expires_at=None,
     )
-    principal = await Authenticator(pool).authenticate({"authorization": f"Bearer {created.token}"})
-    visible = principal.scope.clusters
-    assert sorted(visible if visible is not None else scoped_fleets.lets_through(None)) == (
-        scoped_fleets.lets_through(clusters)
-    )
-    return principal
+    return await Authenticator(pool).authenticate({"authorization": f"Bearer {created.token}"})
 
 
 @pytest.mark.parametrize("seed", range(FLEETS))
@@ -93,6 +100,36 @@ async def test_a_scope_answers_what_a_fleet_of_nothing_else_answers(
                 async with left.pool.acquire() as connection:
                     await scoped_fleets.reduce(connection, principal.scope)
                 await _compare(graph, left, principal, chance, seen)
+
+
+async def test_a_cluster_that_is_being_removed_is_seen_by_nobody(
+    postgres: EmbeddedPostgres,
+) -> None:
+    chance, seen = Random(7), Seen()
+    async with _copied(postgres, "template") as whole:
+        async with _graph(postgres, whole) as graph, graph.pool.acquire() as connection:
+            await scoped_fleets.load(connection, chance)
+        for name in ("prod-eu", "lab"):
+            await _compare_removed(postgres, whole, name, chance, seen)
+
+
+async def _compare_removed(
+    postgres: EmbeddedPostgres, whole: str, name: str, chance: Random, seen: Seen
+) -> None:
+    async with (
+        _copied(postgres, whole) as removing,
+        _copied(postgres, whole) as without,
+        _graph(postgres, removing) as graph,
+        _graph(postgres, without) as left,
+    ):
+        async with graph.pool.acquire() as connection, connection.transaction():
+            assert await clusters.remove(connection, name=name)
+        principal = await _viewer(graph.pool, None, None)
+        [hidden] = principal.scope.hidden
+        async with left.pool.acquire() as connection:
+            rows = await connection.fetch("SELECT id FROM cluster WHERE id <> $1", hidden)
+            await scoped_fleets.reduce(connection, Scope(clusters=tuple(row["id"] for row in rows)))
+        await _compare(graph, left, principal, chance, seen)
 
 
 async def _compare(

@@ -11,7 +11,8 @@ import pytest
 
 from agent.packing import pack
 from agent.state import Payload
-from aggregator.ingest import hub, reading
+from aggregator.access import administration
+from aggregator.ingest import hub, reading, socket
 from aggregator.store import unused_contents
 from aggregator.store.ingest import Write, write
 from protocol import messages as m
@@ -19,7 +20,7 @@ from protocol.content import name as content_name
 from protocol.fingerprint import fingerprint
 from tests.aggregator.store import fleet
 from tests.aggregator.store.recount import assert_counts_equal_a_recount
-from tests.e2e.conftest import Aggregator, aggregator  # noqa: F401 - a fixture
+from tests.e2e.conftest import OWNER, Aggregator, aggregator  # noqa: F401 - a fixture
 
 KIND = "example.io/Kind"
 WITHIN = 20.0  # seconds
@@ -206,6 +207,28 @@ async def test_a_content_that_goes_between_offer_and_upsert_is_asked_for_again(
         pass
     assert await pool.fetchval("SELECT count(*) FROM report") == 1
     await assert_counts_equal_a_recount(pool)
+
+
+async def test_the_agent_of_a_removed_cluster_is_told_and_shut_out(
+    aggregator: Aggregator,  # noqa: F811
+    client: aiohttp.ClientSession,
+) -> None:
+    token = await aggregator.add_cluster("prod")
+    agent = await connect(aggregator, client, token)
+    assert isinstance(await agent.hello(), m.Welcome)
+
+    await administration.remove_cluster(aggregator.pool, OWNER, name="prod")
+
+    said = await agent.receive()
+    assert isinstance(said, m.Goodbye)
+    assert (said.reason, said.message) == (m.Reason.REFUSED, socket.SHUT_OUT)
+    with pytest.raises(aiohttp.WSServerHandshakeError, match="401"):
+        await connect(aggregator, client, token)
+    again = await connect(aggregator, client, await aggregator.add_cluster("prod"))
+    assert isinstance(await again.hello(), m.Welcome)  # the same Kubernetes cluster
+    assert await aggregator.query("{ clusters { nodes { name uid state } } }") == {
+        "clusters": {"nodes": [{"name": "prod", "uid": "uid", "state": "ONLINE"}]}
+    }
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from aggregator.store import clusters
+from aggregator.ingest import maintenance
+from aggregator.ingest.maintenance import Maintenance
+from aggregator.store import clusters, removal
 from aggregator.store.pool import Pool
 
 # Tables with a column cluster_id that go by themselves when the cluster's row goes.
@@ -21,6 +23,11 @@ async def remove(pool: Pool, name: str) -> bool:
         return await clusters.remove(connection, name=name)
 
 
+async def purge(pool: Pool) -> int:
+    """Delete what is left of removed clusters. Returns how many batches that took."""
+    return len([rows async for rows in removal.purge(pool)])
+
+
 async def ordinals(pool: Pool) -> list[int]:
     return [row["ordinal"] for row in await pool.fetch("SELECT ordinal FROM cluster ORDER BY 1")]
 
@@ -35,10 +42,12 @@ async def test_a_freed_ordinal_is_given_out_again(pool: Pool) -> None:
     for name in ("a", "b", "c"):
         await add(pool, name)
     await remove(pool, "b")
+    await purge(pool)
     await add(pool, "d")
     assert await pool.fetchval("SELECT ordinal FROM cluster WHERE name = 'd'") == 1
 
     await remove(pool, "a")
+    await purge(pool)
     await add(pool, "e")
     assert await pool.fetchval("SELECT ordinal FROM cluster WHERE name = 'e'") == 0
 
@@ -59,7 +68,7 @@ async def test_every_table_of_clusters_is_emptied_by_a_removal(pool: Pool) -> No
     )
 
     tables = {row["table_name"] for row in rows}
-    assert tables - CASCADES == set(clusters.CLUSTER_TABLES)
+    assert tables - CASCADES == set(removal.CLUSTER_TABLES)
 
 
 async def test_a_removal_takes_what_was_reported_and_spares_the_others(pool: Pool) -> None:
@@ -69,14 +78,61 @@ async def test_a_removal_takes_what_was_reported_and_spares_the_others(pool: Poo
 
     assert await remove(pool, "gone")
     assert not await remove(pool, "gone")
+    assert await pool.fetchval("SELECT events FROM runtime_event_fleet_hour") == 1  # at once
+    await purge(pool)
 
     kept = await pool.fetchval("SELECT id FROM cluster WHERE name = 'kept'")
-    for table in (*clusters.CLUSTER_TABLES, *CASCADES):
+    for table in (*removal.CLUSTER_TABLES, *CASCADES):
         found = await pool.fetch(f"SELECT DISTINCT cluster_id FROM {table}")
         assert [row["cluster_id"] for row in found] in ([kept], []), table
     assert await pool.fetchval("SELECT count(*) FROM running_image") == 1
     assert await pool.fetchval("SELECT count(*) FROM placement_content") == 1
     assert await pool.fetchval("SELECT events FROM runtime_event_fleet_hour") == 1
+
+
+async def test_a_name_and_uid_are_free_before_the_rows_are_gone(pool: Pool) -> None:
+    first = await add(pool, "prod")
+    await pool.execute("UPDATE cluster SET uid = 'u'")
+    await fill(pool, first)
+    await remove(pool, "prod")
+
+    second = await add(pool, "prod")
+
+    await pool.execute("UPDATE cluster SET uid = 'u' WHERE id = $1", second)
+    assert await clusters.find(pool, name="prod") == second
+    assert await clusters.find(pool, name=f"#{first}") is None
+    await purge(pool)
+    assert [row["id"] for row in await pool.fetch("SELECT id FROM cluster")] == [second]
+
+
+async def test_a_removal_goes_in_batches(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster_id = await add(pool, "gone")
+    await pool.execute(
+        "INSERT INTO usage SELECT n, $1, 'a', 1, 1, 1 FROM generate_series(1, 25) n", cluster_id
+    )
+    await remove(pool, "gone")
+    monkeypatch.setattr(removal, "ROWS", 10)
+
+    batches = [rows async for rows in removal.purge(pool) if rows]
+
+    assert batches == [10, 10, 5]
+    assert await pool.fetchval("SELECT count(*) FROM cluster") == 0
+
+
+async def test_maintenance_goes_on_with_a_removal_in_its_next_round(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(pool, await add(pool, "gone"))
+    await remove(pool, "gone")
+    tasks = Maintenance(pool)
+    monkeypatch.setattr(maintenance, "PURGE", 0.0)
+    await tasks.round()
+    assert await pool.fetchval("SELECT count(*) FROM cluster") == 1
+    monkeypatch.setattr(maintenance, "PURGE", 60.0)
+
+    await tasks.round()
+
+    assert await pool.fetchval("SELECT count(*) FROM cluster") == 0
 
 
 FILL = """

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import migrations
-from aggregator.store import clusters, event_retention
+from aggregator.store import clusters, event_retention, removal
 from aggregator.store.pool import Pool
 from aggregator.store.runtime_events import COLUMNS
 from tests.aggregator.store.fleet import add_cluster
@@ -90,9 +90,9 @@ def test_what_is_written_is_written_by_cluster() -> None:
 
 
 def test_what_a_removed_cluster_leaves_the_fleet_with_is_found_by_cluster() -> None:
-    for statement in (clusters.LEAVE_FLEET, clusters.LEAVE_FLEET_DAYS):
+    for statement in (clusters.LEAVE_FLEET_HOURS, clusters.LEAVE_FLEET_DAYS):
         assert re.search(rf"FROM runtime_event_hour WHERE {BY} = \$1", statement)
-    assert set(TABLES) <= set(clusters.CLUSTER_TABLES)  # DELETE … WHERE cluster_id = $1
+    assert set(TABLES) == set(removal.BY_HOUR)
 
 
 async def test_without_the_foreign_key_all_goes_on(distributed: Pool) -> None:
@@ -102,6 +102,7 @@ async def test_without_the_foreign_key_all_goes_on(distributed: Pool) -> None:
     await check_counts(distributed)
     async with distributed.acquire() as connection, connection.transaction():
         assert await clusters.remove(connection, name="goes")
+    assert sum([rows async for rows in removal.purge(distributed)])
     await distributed.execute("DELETE FROM runtime_event_fleet_hour WHERE events = 0")
     await distributed.execute("DELETE FROM runtime_event_fleet_day WHERE events = 0")
     await check_counts(distributed)
