@@ -173,9 +173,11 @@ class Uplink:
                 await socket.close()
 
     async def close(self, reason: m.Reason, message: str) -> None:
-        """Say Goodbye, and wait until it is sent."""
+        """Say how things stand and Goodbye, and wait until it is sent."""
         if self._session is not None:
             self._leaving = True
+            if self._session.welcome is not None:
+                self._perform(self._session.heartbeat(self._heartbeat()))
             self._perform(self._session.goodbye(reason, message))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -338,20 +340,21 @@ class Uplink:
     async def _beat(self, session: s.Session) -> None:
         while True:
             await asyncio.sleep(session.welcome.heartbeat if session.welcome else WELCOME_TIMEOUT)
-            news = tuple(
-                m.KindNews(name, kind.newest_report_at, kind.scanner)
-                for name, kind in self._state.kinds.items()
-                if kind.newest_report_at is not None or kind.scanner
-            )
-            clock = time.time_ns() // 1_000_000
-            events = self._events
-            beat = m.Heartbeat(
-                clock=clock,
-                kinds=news,
-                spool_events=events.waiting if events else 0,
-                oldest_unsent=events.oldest_at if events else None,
-            )
-            self._perform(session.heartbeat(beat))
+            self._perform(session.heartbeat(self._heartbeat()))
+
+    def _heartbeat(self) -> m.Heartbeat:
+        news = tuple(
+            m.KindNews(name, kind.newest_report_at, kind.scanner)
+            for name, kind in self._state.kinds.items()
+            if kind.newest_report_at is not None or kind.scanner
+        )
+        events = self._events
+        return m.Heartbeat(
+            clock=time.time_ns() // 1_000_000,
+            kinds=news,
+            spool_events=events.waiting if events else 0,
+            oldest_unsent=events.oldest_at if events else None,
+        )
 
     def _fail(self, reason: str) -> None:
         self.failure = reason

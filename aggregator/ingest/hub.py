@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from aggregator.ingest.clock import AgentClock
 from aggregator.ingest.halves import halves, without
 from aggregator.ingest.pending_events import Rate
 from aggregator.ingest.session import Close, Effect, Send, Session
@@ -66,6 +67,7 @@ class Connected:
         self.heard_at = time.monotonic()
         self.alive = False
         self.busy = False  # a frame is being worked on, and none is read meanwhile
+        self.clock = AgentClock()
         self.news: dict[str, m.KindNews] = {}
         self.waiting = 0  # events in the agent's spool, by its last word
         self.oldest: int | None = None  # when the first of those was received, ms by its clock
@@ -170,6 +172,12 @@ class Hub:
         if before is not None:
             before.close(m.Goodbye(reason=m.Reason.FENCED, message="the agent connected again"))
         self._connected[cluster_id] = connected
+
+    async def leave(self, connected: Connected) -> None:
+        """Free the cluster of a session that ends in order, after its last word is written."""
+        await self._note_alive([connected])
+        session = connected.session
+        await session_store.end_session(self._pool, session.cluster_id, session.number)
 
     def remove(self, connected: Connected) -> None:
         """Forget a session that ended."""
@@ -295,19 +303,27 @@ class Hub:
                 logger.exception("cannot write last-seen, trying again")
 
     async def _touch(self) -> None:
-        alive = [c for c in self._connected.values() if c.alive]
+        await self._note_alive([c for c in self._connected.values() if c.alive])
+
+    async def _note_alive(self, alive: list[Connected]) -> None:
+        """Write what agents that were heard said of themselves, and end those who lost their cluster."""
         news: list[tuple[int, Any]] = []
         for connected in alive:
             connected.alive = False
             news += [(connected.session.cluster_id, n) for n in connected.news.values()]
             connected.news = {}
         signs = [
-            session_store.Sign(c.session.cluster_id, c.session.number, c.waiting, c.oldest)
+            session_store.Sign(
+                c.session.cluster_id, c.session.number, c.waiting, c.oldest, c.clock.ahead
+            )
             for c in alive
         ]
         current = await session_store.touch(self._pool, signs, news)
         for connected in alive:
-            if connected.session.cluster_id not in current:
+            skew = current.get(connected.session.cluster_id)
+            if skew is not None:
+                connected.session.skew = skew
+            else:
                 connected.close(
                     m.Goodbye(reason=m.Reason.FENCED, message="another session took over")
                 )

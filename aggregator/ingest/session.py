@@ -101,6 +101,7 @@ class ReadContent(Struct, frozen=True):
 class Alive(Struct, frozen=True):
     """The agent was heard; `news` is how fresh each kind is, and events wait in its spool."""
 
+    clock: int  # the agent's, ms since 1970
     news: tuple[m.KindNews, ...]
     waiting: int = 0
     oldest: int | None = None  # when the first of those was received, ms by the agent's clock
@@ -127,7 +128,7 @@ class Session:
         self.number = number
         self.pending = Pending()
         self.events = PendingEvents()
-        self._skew = skew
+        self.skew = skew  # measured again by heartbeats
         self._received = 0  # the last seq that came
         self._under_way: set[bytes] = set()  # contents taken and not yet committed
         self._refused: dict[bytes, str] = {}  # contents that cannot be read, and why
@@ -144,7 +145,7 @@ class Session:
 
     def take(self, limit: int, findings: int, events: float = 0) -> Write:
         """Hand over pending entries, contents of about so many findings, and events, to be written."""
-        write = self.pending.take(self.cluster_id, self.number, self._skew, limit, findings)
+        write = self.pending.take(self.cluster_id, self.number, self.skew, limit, findings)
         if not self.events:
             return write
         batches, gaps = self.events.take(events)
@@ -213,7 +214,7 @@ class Session:
             case m.Events() | m.Gaps():
                 self._take_events(frame)
             case m.Heartbeat():
-                yield Alive(frame.kinds, frame.spool_events, frame.oldest_unsent)
+                yield Alive(frame.clock, frame.kinds, frame.spool_events, frame.oldest_unsent)
             case m.Goodbye():
                 yield Settle()
                 yield Close()

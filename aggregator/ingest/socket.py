@@ -54,6 +54,7 @@ async def _converse(websocket: WebSocket, cluster_id: int, hub: Hub) -> None:
             connected.closed.set()
 
     connected = Connected(session, send, rate=hub.events_a_second)
+    connected.clock.read(opened.clock + opened.skew, time.monotonic())
     hub.add(connected)
     send(_welcome(opened))
     writer = asyncio.create_task(_write_out(websocket, outgoing))
@@ -130,11 +131,10 @@ async def _perform(connected: Connected, hub: Hub, steps: s.Steps) -> None:
         answer = None
         if isinstance(effect, s.Send | s.Close):
             if isinstance(effect, s.Close) and effect.goodbye is None:
-                await sessions.end_session(
-                    hub.pool, connected.session.cluster_id, connected.session.number
-                )
+                await hub.leave(connected)
             connected.perform([effect])
         elif isinstance(effect, s.Alive):
+            connected.clock.read(effect.clock, time.monotonic())
             connected.news.update((news.kind, news) for news in effect.news)
             connected.waiting, connected.oldest = effect.waiting, effect.oldest
         elif isinstance(effect, s.Settle):

@@ -1,5 +1,6 @@
 """The fence: one session at a time writes for a cluster."""
 
+import time
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -47,12 +48,19 @@ WITH locked AS MATERIALIZED (
     ORDER BY s.cluster_id FOR UPDATE OF s
 )
 UPDATE agent_session s SET last_seen_at = now(), spool_events = n.waiting,
-    spool_oldest_at = least(now(), to_timestamp((n.oldest - coalesce(s.clock_skew_ms, 0)) / 1000.0))
+    clock_skew_ms = coalesce(n.skew, s.clock_skew_ms),
+    spool_oldest_at = least(
+        now(), to_timestamp((n.oldest - coalesce(n.skew, s.clock_skew_ms, 0)) / 1000.0))
 FROM locked
-JOIN unnest($1::int[], $3::bigint[], $4::bigint[]) AS n (cluster_id, waiting, oldest)
+JOIN (
+    SELECT cluster_id, waiting, oldest,
+           CASE WHEN clock IS NOT NULL THEN greatest(-$6::bigint, least($6::bigint,
+               clock - (extract(epoch FROM statement_timestamp()) * 1000)::bigint)) END::int AS skew
+    FROM unnest($1::int[], $3::bigint[], $4::bigint[], $5::bigint[])
+        AS u (cluster_id, waiting, oldest, clock)) n
     ON n.cluster_id = locked.cluster_id
 WHERE s.cluster_id = locked.cluster_id
-RETURNING s.cluster_id
+RETURNING s.cluster_id, s.clock_skew_ms
 """
 
 MAX_SKEW = 2**31 - 1  # ms, what the column holds
@@ -66,6 +74,7 @@ class Sign(Struct, frozen=True):
     number: int
     waiting: int = 0  # events in the agent's spool
     oldest: int | None = None  # when the first of those was received, ms by the agent's clock
+    ahead: int | None = None  # ms that its clock is ahead of this process's monotonic clock
 
 
 class Opened(Struct, frozen=True):
@@ -136,20 +145,25 @@ async def end_session(pool: Pool, cluster_id: int, number: int) -> None:
 
 async def touch(
     pool: Pool, signs: Sequence[Sign], news: Sequence[tuple[int, KindNews]]
-) -> set[int]:
-    """Note that sessions are alive. Returns the clusters whose number holds."""
-    said = [
-        (
-            sign.cluster_id,
-            sign.number,
-            min(max(sign.waiting, 0), LATEST),
-            None if sign.oldest is None else min(max(sign.oldest, 0), LATEST),
-        )
-        for sign in signs
-    ]
+) -> dict[int, int]:
+    """Note that sessions are alive, and what their clocks say.
+
+    Returns the clusters whose number holds, with how many ms their agent's clock is ahead.
+    """
     async with pool.acquire() as connection, connection.transaction():
-        rows = await connection.fetch(TOUCH, *columns(said, 4))
-        current = {row["cluster_id"] for row in rows}
+        now = int(time.monotonic() * 1000)
+        said = [
+            (
+                sign.cluster_id,
+                sign.number,
+                min(max(sign.waiting, 0), LATEST),
+                None if sign.oldest is None else min(max(sign.oldest, 0), LATEST),
+                None if sign.ahead is None else min(max(now + sign.ahead, 0), LATEST),
+            )
+            for sign in signs
+        ]
+        rows = await connection.fetch(TOUCH, *columns(said, 5), MAX_SKEW)
+        current = {row["cluster_id"]: row["clock_skew_ms"] or 0 for row in rows}
         fresh = sorted(
             (cluster_id, n.kind, n.newest_report_at, n.scanner)
             for cluster_id, n in news

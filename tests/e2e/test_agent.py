@@ -182,6 +182,35 @@ async def test_what_happens_in_the_cluster_shows(
     await assert_counts_equal_a_recount(aggregator.pool)
 
 
+async def test_how_fresh_a_cluster_is_shows_though_its_agent_left(
+    aggregator: Aggregator, kubernetes: FakeKubernetes, tmp_path: Path
+) -> None:
+    token = await aggregator.add_cluster("prod")
+    kubernetes.put(report("web", "CVE-1"))
+    async with running(aggregator, kubernetes, tmp_path, token):
+        await until(aggregator, REPORTS, "replicaset-web-1-app LIVE")
+        await until(aggregator, "SELECT last_full_sync_at IS NOT NULL FROM agent_session", True)
+
+    answer = await aggregator.query(
+        '{ cluster(name: "prod") { state clockSkewMs'
+        " kinds { group kind state reports newestReportAt scanner } } }"
+    )
+
+    cluster = answer["cluster"]
+    assert cluster["state"] == "ONLINE"  # until it has been silent for a while
+    assert abs(cluster["clockSkewMs"]) < 60_000
+    kinds = {f"{kind['group']}/{kind['kind']}": kind for kind in cluster["kinds"]}
+    assert kinds.pop("aquasecurity.github.io/VulnerabilityReport") == {
+        "group": "aquasecurity.github.io",
+        "kind": "VulnerabilityReport",
+        "state": "SYNCED",
+        "reports": 1,
+        "newestReportAt": "2026-01-01T00:00:00+00:00",
+        "scanner": "Trivy 0.60.0",
+    }
+    assert {kind["state"] for kind in kinds.values()} == {"ABSENT"}
+
+
 async def test_what_happened_while_the_agent_was_away_shows(
     aggregator: Aggregator, kubernetes: FakeKubernetes, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """Pushing files through the real protocol into a real database, and asking for them."""
 
+from datetime import datetime
 from pathlib import Path
 
 from tests.aggregator.store.recount import assert_counts_equal_a_recount
@@ -16,6 +17,32 @@ async def test_samples_arrive_and_are_counted(aggregator: Aggregator) -> None:
     assert await aggregator.pool.fetchval("SELECT count(*) FROM report") == outcome.sent
     assert await aggregator.pool.fetchval("SELECT count(*) FROM finding") > 0
     await assert_counts_equal_a_recount(aggregator.pool)
+
+
+async def test_a_pushed_cluster_says_how_fresh_its_kinds_are(aggregator: Aggregator) -> None:
+    await aggregator.push("dev", SAMPLES)
+
+    answer = await aggregator.query(
+        '{ cluster(name: "dev") { state lastSeenAt lastFullSyncAt clockSkewMs uid'
+        " kinds { group kind state reports newestReportAt scanner } } }"
+    )
+
+    cluster = answer["cluster"]
+    assert (cluster["state"], cluster["uid"]) == ("PUSHED", None)
+    assert cluster["lastSeenAt"] is not None
+    assert cluster["lastFullSyncAt"] is not None
+    assert abs(cluster["clockSkewMs"]) < 60_000
+    assert {kind["state"] for kind in cluster["kinds"]} == {"SYNCED"}
+    held = await aggregator.pool.fetchval("SELECT count(*) FROM report")
+    assert sum(kind["reports"] for kind in cluster["kinds"]) == held
+    kinds = {f"{kind['group']}/{kind['kind']}": kind for kind in cluster["kinds"]}
+    newest = await aggregator.pool.fetch(
+        "SELECT api_group || '/' || kind AS kind, max(reported_at) AS at FROM report GROUP BY 1"
+    )
+    for row in newest:
+        told = kinds[row["kind"]]["newestReportAt"]
+        assert (told and datetime.fromisoformat(told)) == row["at"], row["kind"]
+    assert kinds["aquasecurity.github.io/VulnerabilityReport"]["scanner"].startswith("Trivy ")
 
 
 async def test_the_same_push_twice_changes_no_row(aggregator: Aggregator) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+from msgspec import structs
 
 from agent.packing import pack
 from agent.state import Payload
 from aggregator.access import administration
 from aggregator.ingest import hub, reading, socket
+from aggregator.ingest.clock import READINGS
 from aggregator.store import unused_contents
 from aggregator.store.ingest import Write, write
 from protocol import messages as m
@@ -235,6 +237,42 @@ async def test_the_agent_of_a_removed_cluster_is_told_and_shut_out(
 def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write last-seen often; has to come before the aggregator."""
     monkeypatch.setattr(hub, "HEARTBEAT", 0.05)
+
+
+@pytest.mark.usefixtures("quick_beats")
+async def test_a_clock_that_drifts_is_shown_and_corrected(
+    aggregator: Aggregator,  # noqa: F811
+    client: aiohttp.ClientSession,
+) -> None:
+    def clock(ahead: int = 0) -> int:
+        return time.time_ns() // 1_000_000 + ahead
+
+    async def shown_near(skew: int) -> None:
+        question = '{ cluster(name: "prod") { clockSkewMs } }'
+        async with asyncio.timeout(WITHIN):
+            while abs((await aggregator.query(question))["cluster"]["clockSkewMs"] - skew) > 5_000:
+                await asyncio.sleep(0.05)
+
+    agent = await connect(aggregator, client, await aggregator.add_cluster("prod"))
+    await agent.hello(clock=clock())
+    await shown_near(0)
+    await agent.send(m.Heartbeat(clock=clock(600_000)))
+    await shown_near(600_000)
+
+    item = failure("a")
+    await agent.send(
+        m.Upsert(seq=1, kind=KIND, items=(structs.replace(item, observed_at=clock(570_000)),))
+    )
+    while not isinstance(await agent.receive(), m.Ack):
+        pass
+
+    age = await aggregator.pool.fetchval(
+        "SELECT extract(epoch FROM now() - observed_at)::int FROM failed_report"
+    )
+    assert age == pytest.approx(30, abs=5)
+    for _ in range(READINGS):
+        await agent.send(m.Heartbeat(clock=clock(-50_000)))
+    await shown_near(-50_000)
 
 
 @pytest.mark.usefixtures("quick_beats")

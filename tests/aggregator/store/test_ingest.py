@@ -1,5 +1,6 @@
 """The ingest transaction: rows, roots, counts and history after each kind of change."""
 
+import time
 from typing import NoReturn, cast
 
 import asyncpg
@@ -319,9 +320,29 @@ async def test_sessions_are_touched_only_by_their_number(pool: Pool) -> None:
         [(two, KindNews(KIND, 5, "Trivy"))],
     )
 
-    assert current == {two}
+    assert current == {two: 0}
     seen = await pool.fetch("SELECT cluster_id FROM agent_session WHERE last_seen_at IS NOT NULL")
     assert [row[0] for row in seen] == [two]
+
+
+async def test_an_agents_clock_is_measured_again_with_each_sign_of_life(pool: Pool) -> None:
+    cluster = await add_cluster(pool, "one")
+
+    async def skew(seconds: float | None) -> int:
+        """Touch with a clock that is so far ahead of ours."""
+        ours = time.time() - time.monotonic()
+        ahead = None if seconds is None else int((ours + seconds) * 1000)
+        current = await sessions.touch(pool, [sessions.Sign(cluster, 1, ahead=ahead)], [])
+        stored = await pool.fetchval("SELECT clock_skew_ms FROM agent_session")
+        assert current[cluster] == (stored or 0)
+        return current[cluster]
+
+    assert await skew(None) == 0
+    assert await skew(90) == pytest.approx(90_000, abs=5_000)
+    assert await skew(-3600) == pytest.approx(-3_600_000, abs=5_000)
+    assert await skew(None) == pytest.approx(-3_600_000, abs=5_000)
+    assert await skew(10**12) == sessions.MAX_SKEW
+    assert await skew(-(10**12)) < -(10**9)
 
 
 async def test_what_waits_in_an_agents_spool_is_noted_by_the_centres_clock(pool: Pool) -> None:
