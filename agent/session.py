@@ -1,8 +1,8 @@
 """The agent's side of a session: a pure state machine.
 
 Changes go in, frames come out, in one strict order: an entry's Delete never overtakes its Upsert,
-and nothing is compared before what precedes it is sent. Only Offers run ahead, as they change
-nothing. Bytes under way are bounded by the aggregator's credits, changes that wait by
+and nothing is compared before what precedes it is sent. Only Offers and contents run ahead: by
+themselves they change nothing, and agents that offer the same may wait for a content. Bytes under way are bounded by the aggregator's credits, changes that wait by
 `OUTBOX_BYTES`. Once the connection is gone the session is thrown away: what is not acknowledged is
 found again by comparing fingerprints.
 """
@@ -269,7 +269,7 @@ class Session:
         if not self._offers:
             raise ProtocolError("a Want without an Offer")
         group = self._offers.popleft()
-        group.wanted = frozenset(want.names)
+        group.wanted = frozenset(want.names) & group.contents.keys()
 
     def _ack(self, ack: m.Ack) -> None:
         self._context += ack.credits.context
@@ -291,11 +291,12 @@ class Session:
 
     def _frames_to_send(self, welcome: m.Welcome) -> Iterator[bytes]:
         yield from self._offers_to_send()
-        while self._out and self._context > 0 and self._contents > 0:
+        yield from self._contents_to_send(welcome.limits)
+        while self._out and self._context > 0:
             head = self._out[0]
             if isinstance(head, _Group):
-                if head.wanted is None:
-                    break  # what follows waits for its Want too
+                if head.wanted is None or head.wanted:
+                    break  # what follows waits for its Want, and its contents, too
                 self._out.popleft()
                 self.outbox_bytes -= head.size
                 yield from self._group_frames(head, welcome.limits)
@@ -329,6 +330,26 @@ class Session:
             self._offers.append(group)
             yield m.encode(m.Offer(names=names))
 
+    def _contents_to_send(self, limits: m.Limits) -> Iterator[bytes]:
+        for group in self._out:
+            while isinstance(group, _Group) and group.wanted and self._contents > 0:
+                yield self._contents_frame(group, limits)
+
+    def _contents_frame(self, group: _Group, limits: m.Limits) -> bytes:
+        """Encode what fits in a frame of the contents that are wanted of a group."""
+        budget = int(limits.frame_bytes * FRAME_SHARE)
+        packed: list[m.Content] = []
+        for name in group.wanted or ():
+            content = group.contents[name]
+            if packed and len(content.body) >= budget:
+                break
+            budget -= len(content.body)
+            packed.append(content)
+        group.wanted = (group.wanted or frozenset()) - {content.name for content in packed}
+        raw = m.encode(m.Contents(seq=self._next(), contents=tuple(packed)))
+        self._contents -= len(raw)
+        return raw
+
     def _summaries(self, first: m.KindSummary) -> tuple[m.KindSummary, ...]:
         """Put summaries that stand together in one frame, as the kinds stand now."""
         names = {first.kind: None}
@@ -338,17 +359,6 @@ class Session:
         return self._state.summary(names)
 
     def _group_frames(self, group: _Group, limits: m.Limits) -> Iterator[bytes]:
-        wanted = [c for name, c in group.contents.items() if name in (group.wanted or ())]
-        budget = int(limits.frame_bytes * FRAME_SHARE)
-        while wanted:
-            packed: list[m.Content] = []
-            size = 0
-            while wanted and (not packed or size + len(wanted[0].body) < budget):
-                size += len(wanted[0].body)
-                packed.append(wanted.pop(0))
-            frame = m.encode(m.Contents(seq=self._next(), contents=tuple(packed)))
-            self._contents -= len(frame)
-            yield frame
         for items in chunks(tuple(group.items), limits.items):
             seq = self._next()
             self._frames[seq] = (group.kind, items)

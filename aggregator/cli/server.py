@@ -16,7 +16,10 @@ from aggregator.settings import Address, Settings
 
 BACKLOG = 2048  # connections that wait to be accepted; all agents may come back at once
 KEEP_ALIVE = 75.0  # seconds an idle connection stays, longer than the 60 s of usual balancers
-WS_PING = 20.0  # seconds between pings, and until a missing pong ends a connection
+WS_PING = 20.0  # seconds between pings, so that who is gone is noticed
+# Milliseconds until a connection ends whose other side takes nothing any more. Pongs do not count: while a
+# session waits for what it has sent to be written, nothing is read of it, pongs neither.
+GONE = 60_000
 Result = TypeVar("Result")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -31,6 +34,8 @@ def bind(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # on Linux; connections inherit it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE)
     try:
         listener.bind((address.host, address.port))
         listener.listen(BACKLOG)  # a second program on the port fails here, not later
@@ -80,7 +85,7 @@ def make_server(application: Application, settings: Settings) -> Server:
         ws="websockets-sansio",
         ws_max_size=settings.frame_bytes,
         ws_ping_interval=WS_PING,
-        ws_ping_timeout=WS_PING,
+        ws_ping_timeout=None,
         ws_per_message_deflate=False,  # contents come compressed
         lifespan="off",  # see `serving`
         log_config=None,

@@ -13,10 +13,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from aggregator.ingest.claims import CLAIM, Claims
 from aggregator.ingest.clock import AgentClock
+from aggregator.ingest.effects import Close, Effect, Send
 from aggregator.ingest.halves import halves, without
 from aggregator.ingest.pending_events import Rate
-from aggregator.ingest.session import Close, Effect, Send, Session
+from aggregator.ingest.reader import Reader, weight
+from aggregator.ingest.session import Session
 from aggregator.store import sessions as session_store
 from aggregator.store.ingest import ConflictError, DataFaultError, Write, Written, write
 from aggregator.store.pool import Pool, UnavailableError, answering
@@ -32,6 +35,7 @@ SESSION_FINDINGS = 20_000  # of one session's contents in one transaction
 COMMIT_EVENTS = 10_000  # runtime events of one transaction
 SESSION_EVENTS = 2_000  # of one session in one transaction
 EVENTS_A_SECOND = 5_000.0  # that one cluster may bring; above it, its spool fills
+HELD_BYTES = 48 * 2**20  # of frames of all sessions; beyond it, none is read until some are written
 RATE_POLL = 0.05  # seconds until clusters over their rate are looked at again
 CONFLICT_RETRIES = 5  # times that a transaction is tried again after a deadlock
 RETRY_DELAY = (0.1, 5.0)  # seconds, shortest and longest, while Postgres is away
@@ -95,7 +99,7 @@ class Connected:
         if self.closed.is_set():
             return False
         events = self.session.events
-        return bool(self.session.pending or events.gaps or (events and self.rate.allowance > 0))
+        return bool(self.session.ready or events.gaps or (events and self.rate.allowance > 0))
 
     def note_written(self) -> None:
         """Wake who waits for everything to be written."""
@@ -127,7 +131,10 @@ class Hub:
         self._pool = pool
         self.events_a_second = events_a_second
         self._events_a_day = events_a_day
+        self.claims = Claims()
         self._connected: dict[int, Connected] = {}
+        self._reader = Reader(lambda: [c.session for c in self._connected.values()], self.notify)
+        self._room = asyncio.Event()  # set whenever something was written
         self._work = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.draining = False  # no session is taken any more
@@ -144,7 +151,8 @@ class Hub:
 
     async def start(self) -> None:
         """Begin to write and to watch for silence."""
-        self._tasks = [asyncio.create_task(self._commit()), asyncio.create_task(self._watch())]
+        works = (self._commit(), self._reader.run(), self._watch())
+        self._tasks = [asyncio.create_task(work) for work in works]
 
     async def stop(self) -> None:
         """Say goodbye to every agent, write what is pending, and end."""
@@ -180,8 +188,11 @@ class Hub:
         await session_store.end_session(self._pool, session.cluster_id, session.number)
 
     def remove(self, connected: Connected) -> None:
-        """Forget a session that ended."""
+        """Forget a session that ended; others may go on with what it was to bring."""
         connected.close()
+        connected.session.leave()
+        self._room.set()
+        self.notify()
         cluster_id = connected.session.cluster_id
         if self._connected.get(cluster_id) is connected:
             del self._connected[cluster_id]
@@ -189,6 +200,20 @@ class Hub:
     def notify(self) -> None:
         """Tell that a session has something pending."""
         self._work.set()
+        self._reader.wake()
+
+    async def room(self, connected: Connected) -> None:
+        """Wait while all sessions together hold too much; who others wait for goes on."""
+        while self.held > HELD_BYTES and not connected.session.owes:
+            if connected.closed.is_set():
+                return
+            self._room.clear()
+            await self._room.wait()
+
+    @property
+    def held(self) -> int:
+        """Bytes of frames of all sessions that are not acknowledged."""
+        return sum(connected.session.held for connected in self._connected.values())
 
     async def _commit(self) -> None:
         while True:
@@ -204,9 +229,13 @@ class Hub:
                 for (connected, taken), written in zip(group, results, strict=True):
                     connected.perform(connected.session.committed(taken, written))
                     connected.note_written()
+                self._room.set()
+                self._reader.wake()
                 await asyncio.sleep(0)  # frames may come in between
             if any(connected.session.events for connected in self._connected.values()):
                 asyncio.get_running_loop().call_later(RATE_POLL, self.notify)
+            elif any(connected.session.pending for connected in self._connected.values()):
+                asyncio.get_running_loop().call_later(CLAIM, self.notify)
 
     def _take(self) -> list[tuple[Connected, Write]]:
         """A share of each session's pending entries; who was served last comes last."""
@@ -222,7 +251,7 @@ class Hub:
                 connected.writing = taken
                 group.append((connected, taken))
                 left -= len(taken.upserts) + len(taken.deletes)
-                findings -= sum(len(c.findings) + len(c.packages) for c in taken.contents)
+                findings -= sum(map(weight, taken.contents))
                 brought = sum(len(batch.offsets) for batch in taken.events)
                 connected.rate.spend(brought)
                 events -= brought

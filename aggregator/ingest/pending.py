@@ -3,7 +3,9 @@
 Only the last word on each entry is kept, so it stays as small as what changed, however often.
 """
 
+import itertools
 from collections import deque
+from collections.abc import Callable
 from typing import TypeVar
 
 from msgspec import Struct
@@ -13,6 +15,7 @@ from aggregator.store.ingest import Entry, Write
 from protocol import messages as m
 
 Value = TypeVar("Value")
+Waits = Callable[[m.Item], bool]  # whether an entry waits for a content
 
 
 class _Arrival(Struct):
@@ -27,6 +30,8 @@ class Pending:
     """The fold of a session's frames since the last `take`."""
 
     def __init__(self) -> None:
+        self.unread: dict[bytes, m.Content] = {}
+        self.reading: set[bytes] = set()  # names of contents that are being read
         self.contents: dict[bytes, NewContent] = {}
         self.bytes = 0  # of frames that are not acknowledged
         self.upserts: dict[Entry, m.Item] = {}
@@ -40,12 +45,36 @@ class Pending:
 
     def __bool__(self) -> bool:
         """Whether there is anything to write or to acknowledge."""
-        return bool(self._arrivals or self.contents or self.upserts or self.deletes or self.states)
+        return bool(self._arrivals or self.coming or self.contents or self._entries)
 
     @property
-    def findings(self) -> int:
-        """Findings of contents that wait."""
-        return sum(len(content.findings) for content in self.contents.values())
+    def coming(self) -> bool:
+        """Whether contents have yet to be read."""
+        return bool(self.unread or self.reading)
+
+    @property
+    def _entries(self) -> bool:
+        return bool(self.upserts or self.deletes or self.states)
+
+    def ready(self, waits: Waits) -> bool:
+        """Whether anything can be written now; entries that wait for a content cannot."""
+        if self.contents:
+            return True
+        if self.coming:
+            return False
+        if not self.upserts or self.deletes:
+            return bool(self)
+        return not all(waits(item) for item in self.upserts.values())
+
+    def take_unread(self, size: int) -> list[m.Content]:
+        """Hand over contents to read, of about so many bytes as they claim to have."""
+        taken: list[m.Content] = []
+        while self.unread and size > 0:
+            content = self.unread.pop(next(iter(self.unread)))
+            self.reading.add(content.name)
+            taken.append(content)
+            size -= content.size
+        return taken
 
     def upsert(self, kind: str, item: m.Item) -> None:
         """Note an entry as it now stands."""
@@ -67,19 +96,28 @@ class Pending:
         self._arrivals.append(_Arrival(seq, context, contents))
         self.bytes += context + contents
 
-    def take(self, cluster_id: int, session: int, skew: int, limit: int, findings: int) -> Write:
+    def take(
+        self,
+        cluster_id: int,
+        session: int,
+        skew: int,
+        *,
+        limit: int,
+        findings: int,
+        waits: Waits,
+    ) -> Write:
         """Hand over what is pending, or a part of it: up to `limit` entries.
 
         Contents go first, those with up to `findings` findings together, and no entry goes before
-        the last of them. A part acknowledges nothing: frames are acknowledged once all of what
-        they brought is written.
+        the last of them; entries that wait for another session's stay. A part acknowledges nothing:
+        frames are acknowledged once all of what they brought is written.
         """
         contents = self._take_contents(findings)
-        if self.contents:
+        if self.contents or self.coming:
             return Write(cluster_id=cluster_id, session=session, skew=skew, contents=contents)
-        whole = len(self.upserts) + len(self.deletes) <= limit
-        upserts = _first(self.upserts, limit)
+        upserts = _first(self.upserts, limit, waits)
         deletes = _first(self.deletes, limit - len(upserts))
+        whole = not self.upserts and not self.deletes
         write = Write(
             cluster_id=cluster_id,
             session=session,
@@ -119,9 +157,12 @@ class Pending:
         return rejected, m.Ack(seq=arrivals[-1].seq, credits=credits_back)
 
 
-def _first(entries: dict[Entry, Value], limit: int) -> dict[Entry, Value]:
-    """Remove and return up to `limit` entries."""
-    chosen = dict(list(entries.items())[:limit])
+def _first(
+    entries: dict[Entry, Value], limit: int, waits: Callable[[Value], bool] = lambda _: False
+) -> dict[Entry, Value]:
+    """Remove and return up to `limit` entries that do not wait."""
+    able = ((entry, value) for entry, value in entries.items() if not waits(value))
+    chosen = dict(itertools.islice(able, limit))
     for entry in chosen:
         del entries[entry]
     return chosen

@@ -4,7 +4,9 @@ The hash is verified before anything is believed; sizes are bounded before anyth
 """
 
 import hashlib
+import logging
 from collections import Counter
+from collections.abc import Sequence
 
 import zstandard
 
@@ -13,6 +15,8 @@ from protocol.content import name as name_of
 from protocol.messages import Content
 from sources.registry import contents as content_kinds
 from sources.report import OPEN, Category, Finding, Package, Reading, UnreadableError
+
+logger = logging.getLogger(__name__)
 
 CONTENT_BYTES = 32 * 2**20  # of a content's canonical form
 FINDINGS = 100_000  # of one content
@@ -25,6 +29,21 @@ COMPRESSION = 3  # zstd's level
 
 class RefusedContentError(Exception):
     """A content that cannot be stored; the message says why."""
+
+
+def read_all(contents: Sequence[Content]) -> list[NewContent | str]:
+    """Read contents, each by itself: what it says, or the reason why it cannot be stored."""
+    return [_read_or_reason(content) for content in contents]
+
+
+def _read_or_reason(content: Content) -> NewContent | str:
+    try:
+        return read(content)
+    except RefusedContentError as error:
+        return str(error)
+    except Exception:
+        logger.exception("a content of kind %.100r could not be read", content.kind)
+        return "the aggregator could not read the content; its log says why"
 
 
 def read(content: Content) -> NewContent:

@@ -6,13 +6,22 @@ in `pending` until the hub takes it; `committed` turns the outcome into acknowle
 around it (socket.py, hub.py) holds every await and no decision.
 """
 
-from collections.abc import Generator
-from typing import Any
-
 import msgspec
-from msgspec import Struct
 
 from aggregator.ingest import event_reading
+from aggregator.ingest.claims import Claims
+from aggregator.ingest.effects import (
+    Alive,
+    AskBuckets,
+    AskEntries,
+    AskKnown,
+    AskRoots,
+    Close,
+    Effect,
+    Send,
+    Settle,
+    Steps,
+)
 from aggregator.ingest.pending import Pending
 from aggregator.ingest.pending_events import PendingEvents
 from aggregator.store.contents import NewContent
@@ -35,7 +44,6 @@ CREDITS = m.Credits(
 # What may be under way at once, with a frame more than the credits say, as agents may overdraw by one.
 PENDING_BYTES = CREDITS.context + CREDITS.contents + 2 * FRAME_BYTES
 PENDING_EVENTS_BYTES = CREDITS.events + event_reading.EVENTS_BYTES
-PENDING_FINDINGS = 50_000  # of contents that are read and not yet written
 
 UPGRADE = "upgrade it"  # in the reason of what a newer aggregator could read
 OVER_QUOTA = (
@@ -51,66 +59,6 @@ _BODIES: dict[str, tuple[type, ...]] = {
 _REPORT_BODIES = (m.Report, m.Failure)
 
 
-class Send(Struct, frozen=True):
-    """Send a frame to the agent."""
-
-    frame: m.FromAggregator
-
-
-class Close(Struct, frozen=True):
-    """Send this last frame, if any, and end the session."""
-
-    goodbye: m.Goodbye | None = None
-
-
-class Settle(Struct, frozen=True):
-    """Answered, with nothing, once all that is pending is committed."""
-
-
-class AskKnown(Struct, frozen=True):
-    """Answered with the set of those contents that are stored."""
-
-    names: tuple[bytes, ...]
-
-
-class AskRoots(Struct, frozen=True):
-    """Answered with kind → (entries, root); kinds that are not held are left out."""
-
-    kinds: tuple[str, ...]
-
-
-class AskBuckets(Struct, frozen=True):
-    """Answered with the 256 bucket fingerprints held of a kind."""
-
-    kind: str
-
-
-class AskEntries(Struct, frozen=True):
-    """Answered with key → fingerprint of what is held in these buckets."""
-
-    kind: str
-    buckets: tuple[int, ...]
-
-
-class ReadContent(Struct, frozen=True):
-    """Answered with a NewContent, or with the reason why there is none."""
-
-    content: m.Content
-
-
-class Alive(Struct, frozen=True):
-    """The agent was heard; `news` is how fresh each kind is, and events wait in its spool."""
-
-    clock: int  # the agent's, ms since 1970
-    news: tuple[m.KindNews, ...]
-    waiting: int = 0
-    oldest: int | None = None  # when the first of those was received, ms by the agent's clock
-
-
-Effect = Send | Close | Settle | AskKnown | AskRoots | AskBuckets | AskEntries | ReadContent | Alive
-Steps = Generator[Effect, Any, None]
-
-
 class BadFrameError(Exception):
     """A frame that cannot be decoded, is too large or out of order; it ends the session."""
 
@@ -122,15 +70,17 @@ class BadFrameError(Exception):
 class Session:
     """One agent's connection, from Welcome to the end."""
 
-    def __init__(self, *, cluster_id: int, number: int, skew: int = 0) -> None:
-        """`skew` is how far the agent's clock is ahead, in milliseconds."""
+    def __init__(
+        self, *, cluster_id: int, number: int, skew: int = 0, claims: Claims | None = None
+    ) -> None:
+        """`skew` is how far the agent's clock is ahead, in ms; sessions of a process share `claims`."""
         self.cluster_id = cluster_id
         self.number = number
+        self._claims = Claims() if claims is None else claims
         self.pending = Pending()
         self.events = PendingEvents()
         self.skew = skew  # measured again by heartbeats
         self._received = 0  # the last seq that came
-        self._under_way: set[bytes] = set()  # contents taken and not yet committed
         self._refused: dict[bytes, str] = {}  # contents that cannot be read, and why
         self._entries: dict[str, dict[m.Key, int]] = {}  # by kind, of a comparison
         self._states: dict[str, m.KindState] = {}
@@ -145,18 +95,52 @@ class Session:
 
     def take(self, limit: int, findings: int, events: float = 0) -> Write:
         """Hand over pending entries, contents of about so many findings, and events, to be written."""
-        write = self.pending.take(self.cluster_id, self.number, self.skew, limit, findings)
+        write = self.pending.take(
+            self.cluster_id,
+            self.number,
+            self.skew,
+            limit=limit,
+            findings=findings,
+            waits=self._waits,
+        )
         if not self.events:
             return write
         batches, gaps = self.events.take(events)
         return msgspec.structs.replace(write, events=batches, gaps=gaps)
+
+    @property
+    def ready(self) -> bool:
+        """Whether any entry or content can be written now."""
+        return self.pending.ready(self._waits)
+
+    @property
+    def held(self) -> int:
+        """Bytes of frames that are not acknowledged."""
+        return self.pending.bytes + self.events.bytes
+
+    @property
+    def owes(self) -> bool:
+        """Whether contents that it was asked for have yet to come; others may wait for them."""
+        return self._claims.owes(self)
+
+    def read(self, name: bytes, outcome: NewContent | str) -> None:
+        """Take a content that was read, or the reason why it cannot be."""
+        self.pending.reading.discard(name)
+        if isinstance(outcome, NewContent):
+            self.pending.contents[name] = outcome
+        else:
+            self.refuse_content(name, outcome)
+
+    def leave(self) -> None:
+        """Let others bring what this one was to bring."""
+        self._claims.leave(self)
 
     def committed(self, write: Write, written: Written) -> list[Effect]:
         """Say what follows from a part that is written, in the order of the wire."""
         if written.stale:
             message = "another session took over, or the cluster is locked: connect again"
             return [Close(m.Goodbye(reason=m.Reason.FENCED, message=message))]
-        self._under_way.difference_update(content.name for content in write.contents)
+        self._claims.settle((content.name for content in write.contents), self)
         for name in written.refused:
             self.refuse_content(name, OVER_QUOTA)
         effects: list[Effect] = [
@@ -182,8 +166,14 @@ class Session:
 
     def refuse_content(self, name: bytes, reason: str) -> None:
         """Remember that a content cannot be stored; what points at it is rejected."""
-        self._under_way.discard(name)
+        self._claims.settle((name,), self)
         self._refused[name] = reason
+        for (kind, _), item in list(self.pending.upserts.items()):
+            if isinstance(item.body, m.Report) and item.body.content == name:
+                self._reject_content(kind, item, reason)
+
+    def _reject_content(self, kind: str, item: m.Item, reason: str) -> None:
+        self.reject(kind, item, reason, again=reason == OVER_QUOTA or UPGRADE in reason)
 
     def _receive(self, raw: bytes) -> Steps:
         frame = self._decode(raw)
@@ -202,9 +192,7 @@ class Session:
                 yield from self._offer(frame)
             case m.Contents():
                 for content in frame.contents:
-                    yield from self._content(content)
-                    if self.pending.findings > PENDING_FINDINGS:
-                        yield Settle()
+                    self._content(content)
                 self.pending.arrived(frame.seq, contents=len(raw))
             case m.Upsert() | m.Delete() | m.Summary() | m.Entries():
                 yield from self._entries_frame(frame)
@@ -279,20 +267,17 @@ class Session:
     def _offer(self, frame: m.Offer) -> Steps:
         if len(frame.names) > ITEMS:
             raise BadFrameError(f"more than {ITEMS:,} names in an Offer")
-        unsure = tuple(name for name in frame.names if name not in self._under_way)
-        known = (yield AskKnown(unsure)) if unsure else set()
-        wanted = (n for n in unsure if n not in known and n not in self._refused)
-        yield Send(m.Want(names=tuple(dict.fromkeys(wanted))))
+        known = (yield AskKnown(frame.names)) if frame.names else set()
+        unknown = (n for n in dict.fromkeys(frame.names) if n not in known | self._refused.keys())
+        yield Send(m.Want(names=tuple(n for n in unknown if self._claims.take(n, self))))
 
-    def _content(self, content: m.Content) -> Steps:
-        if content.name in self._under_way:
-            return
-        outcome = yield ReadContent(content)
-        if isinstance(outcome, NewContent):
-            self.pending.contents[content.name] = outcome
-            self._under_way.add(content.name)
-        else:
-            self.refuse_content(content.name, str(outcome))
+    def _content(self, content: m.Content) -> None:
+        if self._claims.arrive(content.name, self):
+            self.pending.unread[content.name] = content
+
+    def _waits(self, item: m.Item) -> bool:
+        """Whether an entry points at a content that another session brings."""
+        return isinstance(item.body, m.Report) and self._claims.awaited(item.body.content, self)
 
     def _upsert(self, kind: str, item: m.Item) -> None:
         body = item.body
@@ -300,8 +285,7 @@ class Session:
         if not isinstance(body, _BODIES.get(kind, _REPORT_BODIES)) or not group or not name:
             raise BadFrameError(f"an entry of kind {kind} with a body of another", self._received)
         if isinstance(body, m.Report) and body.content in self._refused:
-            reason = self._refused[body.content]
-            self.reject(kind, item, reason, again=reason == OVER_QUOTA or UPGRADE in reason)
+            self._reject_content(kind, item, self._refused[body.content])
         else:
             self.pending.upsert(kind, item)
 

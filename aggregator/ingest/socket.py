@@ -10,7 +10,7 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from aggregator.access.principal import Principal
-from aggregator.ingest import reading
+from aggregator.ingest import effects as e
 from aggregator.ingest import session as s
 from aggregator.ingest.hub import HEARTBEAT, SILENCE, Connected, Hub, shutdown
 from aggregator.store import contents, sessions, sync
@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 HELLO_TIMEOUT = 10.0  # seconds until the first frame
 SEND_QUEUE = 1_000  # frames that wait for a slow agent; beyond it the session ends
-THREAD_BYTES = 64 * 2**10  # contents above this are read off the event loop
 RETRY_AFTER = 5.0  # seconds, while the database is away
 SHUT_OUT = "the token is revoked, or the cluster was removed from the fleet"
 
@@ -44,7 +43,9 @@ async def _converse(websocket: WebSocket, cluster_id: int, hub: Hub) -> None:
     opened = await _open(websocket, cluster_id, hub)
     if opened is None:
         return
-    session = s.Session(cluster_id=cluster_id, number=opened.number, skew=opened.skew)
+    session = s.Session(
+        cluster_id=cluster_id, number=opened.number, skew=opened.skew, claims=hub.claims
+    )
 
     def send(frame: m.FromAggregator) -> None:
         try:
@@ -110,6 +111,9 @@ async def _open(websocket: WebSocket, cluster_id: int, hub: Hub) -> sessions.Ope
 
 async def _read_in(websocket: WebSocket, connected: Connected, hub: Hub) -> None:
     while not connected.closed.is_set():
+        connected.busy = True
+        await hub.room(connected)
+        connected.busy = False
         raw = await websocket.receive_bytes()
         connected.heard_at = time.monotonic()
         connected.alive = True
@@ -120,7 +124,7 @@ async def _read_in(websocket: WebSocket, connected: Connected, hub: Hub) -> None
             hub.notify()
 
 
-async def _perform(connected: Connected, hub: Hub, steps: s.Steps) -> None:
+async def _perform(connected: Connected, hub: Hub, steps: e.Steps) -> None:
     """Run a frame's steps, answering what they ask."""
     answer: Any = None
     while not connected.closed.is_set():
@@ -129,46 +133,35 @@ async def _perform(connected: Connected, hub: Hub, steps: s.Steps) -> None:
         except StopIteration:
             return
         answer = None
-        if isinstance(effect, s.Send | s.Close):
-            if isinstance(effect, s.Close) and effect.goodbye is None:
+        if isinstance(effect, e.Send | e.Close):
+            if isinstance(effect, e.Close) and effect.goodbye is None:
                 await hub.leave(connected)
             connected.perform([effect])
-        elif isinstance(effect, s.Alive):
+        elif isinstance(effect, e.Alive):
             connected.clock.read(effect.clock, time.monotonic())
             connected.news.update((news.kind, news) for news in effect.news)
             connected.waiting, connected.oldest = effect.waiting, effect.oldest
-        elif isinstance(effect, s.Settle):
+        elif isinstance(effect, e.Settle):
             hub.notify()
             await connected.settle()
         else:
             answer = await _answer(connected, hub, effect)
 
 
-async def _answer(connected: Connected, hub: Hub, effect: s.Effect) -> Any:
+async def _answer(connected: Connected, hub: Hub, effect: e.Effect) -> Any:
     cluster_id = connected.session.cluster_id
-    if isinstance(effect, s.ReadContent):
-        return await _read_content(effect.content)
     with answering():
         async with hub.pool.acquire() as connection:
             match effect:
-                case s.AskKnown():
+                case e.AskKnown():
                     return await contents.offered(connection, effect.names)
-                case s.AskRoots():
+                case e.AskRoots():
                     return await sync.roots(connection, cluster_id, effect.kinds)
-                case s.AskBuckets():
+                case e.AskBuckets():
                     return await sync.bucket_fingerprints(connection, cluster_id, effect.kind)
-                case s.AskEntries():
+                case e.AskEntries():
                     return await sync.entries(connection, cluster_id, effect.kind, effect.buckets)
     raise AssertionError(effect)
-
-
-async def _read_content(content: m.Content) -> Any:
-    try:
-        if content.size <= THREAD_BYTES:
-            return reading.read(content)
-        return await asyncio.to_thread(reading.read, content)
-    except reading.RefusedContentError as error:
-        return str(error)
 
 
 def _welcome(opened: sessions.Opened) -> m.Welcome:

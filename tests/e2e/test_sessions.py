@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from agent import session as agent
 from agent.state import Change, Payload, State
+from aggregator.ingest import effects as e
 from aggregator.ingest import session as aggregator
 from aggregator.store.contents import NewContent
 from aggregator.store.ingest import Write, Written
@@ -108,29 +109,27 @@ class Centre:
             self.entries[kind].pop(key, None)
         return Written(missing=tuple(missing))
 
-    def answer(self, effect: aggregator.Effect) -> Any:
+    def answer(self, effect: e.Effect) -> Any:
         match effect:
-            case aggregator.AskKnown():
+            case e.AskKnown():
                 return self.contents & set(effect.names)
-            case aggregator.AskRoots():
+            case e.AskRoots():
                 return {
                     held.kind: (held.entries, held.root)
                     for held in self.held()
                     if held.kind in effect.kinds
                 }
-            case aggregator.AskBuckets():
+            case e.AskBuckets():
                 prints = [0] * m.BUCKETS
                 for key, value in self.entries[effect.kind].items():
                     prints[bucket(key)] ^= value
                 return prints
-            case aggregator.AskEntries():
+            case e.AskEntries():
                 return {
                     key: value
                     for key, value in self.entries[effect.kind].items()
                     if bucket(key) in effect.buckets
                 }
-            case aggregator.ReadContent():
-                return new_content(effect.content)
         raise AssertionError(effect)
 
 
@@ -215,9 +214,16 @@ class Sessions(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 5))
     def commit(self, limit: int) -> None:
-        if self.theirs is not None and self.theirs.pending:
-            write = self.theirs.take(limit, limit)
-            self.send_down(self.theirs.committed(write, self.centre.write(write)))
+        if self.theirs is not None:
+            self.write(self.theirs, limit)
+
+    def write(self, session: aggregator.Session, limit: int) -> None:
+        """Read what is to be read, and write a part."""
+        for content in session.pending.take_unread(limit):
+            session.read(content.name, new_content(content))
+        if session.ready:
+            write = session.take(limit, limit)
+            self.send_down(session.committed(write, self.centre.write(write)))
 
     @rule()
     def forget_contents(self) -> None:
@@ -297,19 +303,18 @@ class Sessions(RuleBasedStateMachine):
             except StopIteration:
                 return
             answer = None
-            if isinstance(effect, aggregator.Settle):
+            if isinstance(effect, e.Settle):
                 while session.pending:
-                    write = session.take(3, 3)
-                    self.send_down(session.committed(write, self.centre.write(write)))
-            elif isinstance(effect, aggregator.Send | aggregator.Close):
+                    self.write(session, 3)
+            elif isinstance(effect, e.Send | e.Close):
                 self.send_down([effect])
-            elif not isinstance(effect, aggregator.Alive):
+            elif not isinstance(effect, e.Alive):
                 answer = self.centre.answer(effect)
 
-    def send_down(self, effects: list[aggregator.Effect]) -> None:
+    def send_down(self, effects: list[e.Effect]) -> None:
         for effect in effects:
-            assert not isinstance(effect, aggregator.Close), effect
-            assert isinstance(effect, aggregator.Send)
+            assert not isinstance(effect, e.Close), effect
+            assert isinstance(effect, e.Send)
             self.down.append(m.encode(effect.frame))
 
     def settle(self) -> None:

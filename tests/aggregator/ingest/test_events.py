@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import zstandard
 
+from aggregator.ingest import effects as e
 from aggregator.ingest import event_reading
 from aggregator.ingest import session as s
 from aggregator.ingest.hub import SESSION_EVENTS, Connected, Hub
@@ -24,13 +25,13 @@ def packed(*numbers: int, epoch: str = "e", **fields: Any) -> m.Events:
     return m.Events(epoch=epoch, offsets=numbers, size=len(body), body=zstandard.compress(body))
 
 
-def effects(session: s.Session, frame: m.FromAgent) -> list[s.Effect]:
+def effects(session: s.Session, frame: m.FromAgent) -> list[e.Effect]:
     return list(session.receive(m.encode(frame)))
 
 
-def goodbye(found: list[s.Effect]) -> str:
+def goodbye(found: list[e.Effect]) -> str:
     [close] = found
-    assert isinstance(close, s.Close)
+    assert isinstance(close, e.Close)
     assert close.goodbye is not None
     assert close.goodbye.reason is m.Reason.BAD_FRAME
     return close.goodbye.message
@@ -69,7 +70,7 @@ def test_events_that_cannot_be_read_are_lost_not_sent_for_ever(body: bytes) -> N
 def test_more_bytes_than_the_credits_allow_end_the_session() -> None:
     session = s.Session(cluster_id=1, number=1)
     number = 0
-    found: list[s.Effect] = []
+    found: list[e.Effect] = []
     while not found:
         frame = packed(number, output="x" * 500_000)
         found = effects(session, frame)
