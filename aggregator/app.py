@@ -27,6 +27,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 from starlette.websockets import WebSocket
 
+from aggregator import lag
 from aggregator.access import administration
 from aggregator.access.agents import authenticate_agent
 from aggregator.access.authentication import Authenticator, DeniedError
@@ -198,6 +199,7 @@ class Application:
                 notifications.listen(self.pool, self._wake), name="new events"
             )
             stack.push_async_callback(_cancel, listening)
+            stack.push_async_callback(_cancel, asyncio.create_task(lag.watch(), name="lag"))
             self.hub = self._make_hub(ingest_pool)
             await self.hub.start()
             stack.push_async_callback(self.drain)

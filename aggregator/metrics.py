@@ -65,6 +65,30 @@ REPLICA_QUERIES = Counter(
     ("outcome",),
     registry=REGISTRY,
 )
+LOOP_LAG = Histogram(
+    "fleetwatch_event_loop_lag_seconds",
+    "How late the event loop woke what it should have woken: for so long all else waited too.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+    registry=REGISTRY,
+)
+INGEST_SESSIONS = Gauge("fleetwatch_ingest_sessions", "Connected agents.", registry=REGISTRY)
+INGEST_HELD = Gauge(
+    "fleetwatch_ingest_held_bytes",
+    "Frames of agents that are taken in and not yet written.",
+    registry=REGISTRY,
+)
+INGEST_COMMITS = Histogram(
+    "fleetwatch_ingest_commit_seconds",
+    "Transactions that write what agents sent, retries among them.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+    registry=REGISTRY,
+)
+INGEST_ENTRIES = Counter(
+    "fleetwatch_ingest_entries", "Entries of agents that were written.", registry=REGISTRY
+)
+INGEST_CONTENTS = Counter(
+    "fleetwatch_ingest_contents", "Contents that were read and written.", registry=REGISTRY
+)
 
 
 def exposition() -> bytes:

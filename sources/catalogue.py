@@ -5,12 +5,15 @@ first text that is not empty wins, and the worst severity and score.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from sources.report import Rule
 from sources.severity import worst
 
 UNNAMED = "unknown"  # the key of a rule that its producer gave no name
+LINK_CHARACTERS = 2_000  # of a link
+LINKS = 8_192  # links that are known to be safe or not: those of a CVE stand in many contents
 
 
 def catalogue(rules: Iterable[Rule]) -> tuple[Rule, ...]:
@@ -24,10 +27,12 @@ def catalogue(rules: Iterable[Rule]) -> tuple[Rule, ...]:
 
 
 def https_links(*links: str | None) -> tuple[str, ...]:
-    """Keep the links that are safe to show: https, each once, in the order given."""
-    return tuple(dict.fromkeys(link for link in links if link and _is_https(link)))
+    """Keep the links that are safe to show: https, not too long, each once, in the order given."""
+    short = (link for link in links if link and len(link) <= LINK_CHARACTERS)
+    return tuple(dict.fromkeys(link for link in short if _is_https(link)))
 
 
+@lru_cache(LINKS)
 def _is_https(link: str) -> bool:
     if not link.startswith("https://") or not link.isprintable() or " " in link:
         return False

@@ -6,18 +6,26 @@ Trivy adapter) and more than a second of them (KubeArmor).
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 SECOND = 1_000  # ms
 NANOS = 1_000_000_000  # in a second
 EARLIEST_REPORT = int(datetime(2014, 6, 1, tzinfo=UTC).timestamp()) * SECOND  # Kubernetes' birth
+CHARACTERS = 64  # of a time; no more is looked at, or remembered
+INSTANTS = 8_192  # texts whose time is remembered: those of a CVE stand in many contents
 LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()) * SECOND  # nobody scans in 2100 yet
 
 
 def instant(text: Any) -> int | None:
     """Read an RFC 3339 text, as UTC where it names no zone."""
-    if not isinstance(text, str):
+    if not isinstance(text, str) or len(text) > CHARACTERS:
         return None
+    return _instant(text)
+
+
+@lru_cache(INSTANTS)
+def _instant(text: str) -> int | None:
     try:
         time = datetime.fromisoformat(text.strip())
         milliseconds = int(time.replace(tzinfo=time.tzinfo or UTC).timestamp() * SECOND)

@@ -20,6 +20,13 @@ from aggregator.ingest.halves import halves, without
 from aggregator.ingest.pending_events import Rate
 from aggregator.ingest.reader import Reader, weight
 from aggregator.ingest.session import Session
+from aggregator.metrics import (
+    INGEST_COMMITS,
+    INGEST_CONTENTS,
+    INGEST_ENTRIES,
+    INGEST_HELD,
+    INGEST_SESSIONS,
+)
 from aggregator.store import sessions as session_store
 from aggregator.store.ingest import ConflictError, DataFaultError, Write, Written, write
 from aggregator.store.pool import Pool, UnavailableError, answering
@@ -28,10 +35,11 @@ from protocol import messages as m
 
 logger = logging.getLogger(__name__)
 
+WRITERS = 2  # transactions at once, of different sessions: one is made while Postgres has the other
 COMMIT_ITEMS = 5_000  # entries of one transaction
 SESSION_ITEMS = 1_000  # entries of one session in one transaction
-COMMIT_FINDINGS = 40_000  # findings and packages of one transaction's contents
-SESSION_FINDINGS = 20_000  # of one session's contents in one transaction
+COMMIT_FINDINGS = 20_000  # findings and packages of one transaction's contents
+SESSION_FINDINGS = 10_000  # of one session's contents in one transaction
 COMMIT_EVENTS = 10_000  # runtime events of one transaction
 SESSION_EVENTS = 2_000  # of one session in one transaction
 EVENTS_A_SECOND = 5_000.0  # that one cluster may bring; above it, its spool fills
@@ -96,7 +104,7 @@ class Connected:
     @property
     def due(self) -> bool:
         """Whether there is anything to write now."""
-        if self.closed.is_set():
+        if self.closed.is_set() or self.writing is not None:
             return False
         events = self.session.events
         return bool(self.session.ready or events.gaps or (events and self.rate.allowance > 0))
@@ -136,6 +144,9 @@ class Hub:
         self._reader = Reader(lambda: [c.session for c in self._connected.values()], self.notify)
         self._room = asyncio.Event()  # set whenever something was written
         self._work = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        INGEST_SESSIONS.set_function(lambda: len(self._connected))
+        INGEST_HELD.set_function(lambda: self.held)
         self._tasks: list[asyncio.Task[None]] = []
         self.draining = False  # no session is taken any more
 
@@ -151,7 +162,7 @@ class Hub:
 
     async def start(self) -> None:
         """Begin to write and to watch for silence."""
-        works = (self._commit(), self._reader.run(), self._watch())
+        works = (*(self._commit() for _ in range(WRITERS)), self._reader.run(), self._watch())
         self._tasks = [asyncio.create_task(work) for work in works]
 
     async def stop(self) -> None:
@@ -220,12 +231,16 @@ class Hub:
             await self._work.wait()
             self._work.clear()
             while group := self._take():
+                self._work.set()  # what is left is for another
                 try:
-                    results = await self._write([taken for _, taken in group])
+                    with INGEST_COMMITS.time():
+                        results = await self._write([taken for _, taken in group])
                 except Exception:
                     # Whatever it is, it ends these sessions and not the hub: they start anew.
                     logger.exception("could not write what %d sessions sent", len(group))
                     results = [Written(stale=True) for _ in group]
+                else:
+                    _count([taken for _, taken in group])
                 for (connected, taken), written in zip(group, results, strict=True):
                     connected.perform(connected.session.committed(taken, written))
                     connected.note_written()
@@ -233,9 +248,18 @@ class Hub:
                 self._reader.wake()
                 await asyncio.sleep(0)  # frames may come in between
             if any(connected.session.events for connected in self._connected.values()):
-                asyncio.get_running_loop().call_later(RATE_POLL, self.notify)
+                self._look_again(RATE_POLL)
             elif any(connected.session.pending for connected in self._connected.values()):
-                asyncio.get_running_loop().call_later(CLAIM, self.notify)
+                self._look_again(CLAIM)
+
+    def _look_again(self, delay: float) -> None:
+        """Look after so many seconds, whatever comes: time alone lets sessions go on."""
+        loop = asyncio.get_running_loop()
+        if self._timer is not None and self._timer.when() > loop.time():
+            if self._timer.when() <= loop.time() + delay:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_later(delay, self.notify)
 
     def _take(self) -> list[tuple[Connected, Write]]:
         """A share of each session's pending entries; who was served last comes last."""
@@ -356,3 +380,8 @@ class Hub:
                 connected.close(
                     m.Goodbye(reason=m.Reason.FENCED, message="another session took over")
                 )
+
+
+def _count(writes: list[Write]) -> None:
+    INGEST_ENTRIES.inc(sum(len(one.upserts) + len(one.deletes) for one in writes))
+    INGEST_CONTENTS.inc(sum(len(one.contents) for one in writes))

@@ -12,7 +12,7 @@ from aggregator.ingest.session import Session
 from aggregator.store.contents import NewContent
 from protocol import messages as m
 
-AHEAD = 80_000  # findings and packages that are read and not yet being written
+AHEAD = 20_000  # findings and packages that are read and not yet being written
 TURN_BYTES = 2**20  # of canonical contents that are read in one turn, as they claim to have
 
 

@@ -22,7 +22,8 @@ class Agent:
 
     def __init__(self, hub: Hub, cluster_id: int) -> None:
         self.frames: list[m.FromAggregator] = []
-        self.connected = Connected(Session(cluster_id=cluster_id, number=1), self.frames.append)
+        session = Session(cluster_id=cluster_id, number=1, claims=hub.claims)
+        self.connected = Connected(session, self.frames.append)
         self._hub = hub
         hub.add(self.connected)
 
@@ -76,3 +77,59 @@ async def test_a_locked_cluster_ends_its_own_session_only(
 
     assert isinstance(first.frames[-1], m.Goodbye)
     assert isinstance(second.frames[-1], m.Ack)
+
+
+async def test_no_frame_is_taken_while_too_much_is_held(
+    hub: Hub, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "HELD_BYTES", 0)
+    going = asyncio.Event()
+
+    async def write(pool: Pool, writes: list[Write], **_: int) -> list[Written]:
+        await going.wait()
+        return await write_really(pool, writes)
+
+    monkeypatch.setattr(hub_module, "write", write)
+    busy = Agent(hub, await add_cluster(pool, "busy"))
+    next_ = Agent(hub, await add_cluster(pool, "next"))
+    writing = asyncio.create_task(busy.upsert(report(content("CVE-1"))))
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(hub.room(next_.connected))
+    done, _ = await asyncio.wait((waiting,), timeout=0.1)
+    assert not done
+    assert hub.held > 0
+
+    going.set()
+    async with asyncio.timeout(WITHIN):
+        await asyncio.gather(waiting, writing)
+    assert hub.held == 0
+
+
+async def test_who_others_wait_for_is_read_all_the_same(
+    hub: Hub, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "HELD_BYTES", -1)
+    agent = Agent(hub, await add_cluster(pool, "owes"))
+    hub.claims.take(b"content", agent.connected.session)
+
+    async with asyncio.timeout(WITHIN):
+        await hub.room(agent.connected)
+
+
+async def test_two_groups_of_sessions_are_written_at_once(
+    hub: Hub, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = asyncio.Barrier(2)
+
+    async def write(pool: Pool, writes: list[Write], **_: int) -> list[Written]:
+        async with asyncio.timeout(WITHIN):
+            await together.wait()
+        return await write_really(pool, writes)
+
+    monkeypatch.setattr(hub_module, "write", write)
+    agents = [Agent(hub, await add_cluster(pool, name)) for name in ("first", "second")]
+    first = asyncio.create_task(agents[0].upsert(report(content("CVE-1"))))
+    await asyncio.sleep(0.1)  # the first is being written
+    await asyncio.gather(first, agents[1].upsert(report(content("CVE-1"))))
+
+    assert [type(agent.frames[-1]) for agent in agents] == [m.Ack, m.Ack]
