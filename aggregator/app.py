@@ -102,10 +102,19 @@ def _replica(primary: Pool, settings: Settings) -> Replica | None:
 
 
 def _hub(pool: Pool, settings: Settings) -> AgentHub:
-    from aggregator.ingest.hub import Hub
+    from aggregator.ingest.aside import Aside
+    from aggregator.ingest.hub import WRITERS, Hub
 
     rate = settings.events_rate or None
-    return Hub(pool, events_a_second=rate, events_a_day=settings.events_budget)
+    aside = Aside(
+        lambda: open_pool(
+            settings.database_url,
+            size=WRITERS,
+            statement_timeout=settings.ingest_timeout,
+            application="fleetwatch ingest",
+        )
+    )
+    return Hub(pool, events_a_second=rate, events_a_day=settings.events_budget, aside=aside)
 
 
 async def _serve(websocket: WebSocket, principal: Principal, hub: Any) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from aggregator.ingest.aside import Aside
 from aggregator.ingest.claims import CLAIM, Claims
 from aggregator.ingest.clock import AgentClock
 from aggregator.ingest.effects import Close, Effect, Send
@@ -131,12 +132,14 @@ class Hub:
         *,
         events_a_second: float | None = EVENTS_A_SECOND,
         events_a_day: int = EVENTS_A_DAY,
+        aside: Aside | None = None,
     ) -> None:
-        """Bound what one cluster may bring of runtime events.
+        """Bound what one cluster may bring of runtime events; transactions go `aside`, if anywhere.
 
         Above its rate it waits; what is above a day's sum is lost, which a gap records.
         """
         self._pool = pool
+        self._aside = aside
         self.events_a_second = events_a_second
         self._events_a_day = events_a_day
         self.claims = Claims()
@@ -162,6 +165,8 @@ class Hub:
 
     async def start(self) -> None:
         """Begin to write and to watch for silence."""
+        if self._aside is not None:
+            await self._aside.open()
         works = (*(self._commit() for _ in range(WRITERS)), self._reader.run(), self._watch())
         self._tasks = [asyncio.create_task(work) for work in works]
 
@@ -181,6 +186,8 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._aside is not None:
+            await self._aside.close()
 
     def add(self, connected: Connected) -> None:
         """Take a session in; an older one of the same cluster ends."""
@@ -288,7 +295,7 @@ class Hub:
         conflicts = 0
         while True:
             try:
-                return await write(self._pool, writes, events_a_day=self._events_a_day)
+                return await self._written(writes)
             except UnavailableError as error:
                 logger.warning("cannot write what agents sent, trying again: %s", error)
                 await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
@@ -304,6 +311,12 @@ class Hub:
                 return [Written(stale=True)]
             except DataFaultError as error:
                 return await self._write_apart(writes, str(error))
+
+    async def _written(self, writes: list[Write]) -> list[Written]:
+        day = self._events_a_day
+        if self._aside is None:
+            return await write(self._pool, writes, events_a_day=day)
+        return await self._aside.run(lambda pool: write(pool, writes, events_a_day=day))
 
     async def _write_apart(self, writes: list[Write], reason: str) -> list[Written]:
         """Halve until the value that Postgres refuses stands alone."""
