@@ -10,7 +10,6 @@ import contextlib
 import logging
 import random
 import ssl
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ import aiohttp
 
 from agent import session as s
 from agent.backoff import Backoff
+from agent.entries import now
 from agent.errors import FatalError
 from agent.settings import Settings
 from agent.state import Change, State
@@ -57,13 +57,16 @@ class Uplink:
         *,
         partial: bool = False,
         events: "Intake | None" = None,  # None where nobody takes events
+        clock: Callable[[], int] = now,
     ) -> None:
         """`resend` puts entries in again, of which the aggregator says that it lacks them.
 
-        A partial state is added to what the aggregator holds, which keeps all else.
+        A partial state is added to what the aggregator holds, which keeps all else. `clock` tells ms
+        since 1970 as the cluster has it.
         """
         self._partial = partial
         self._events = events
+        self._clock = clock
         self._delivery: Delivery | None = None
         self._welcomed = asyncio.Event()
         self._state = state
@@ -350,7 +353,7 @@ class Uplink:
         )
         events = self._events
         return m.Heartbeat(
-            clock=time.time_ns() // 1_000_000,
+            clock=self._clock(),
             kinds=news,
             spool_events=events.waiting if events else 0,
             oldest_unsent=events.oldest_at if events else None,

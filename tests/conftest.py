@@ -3,8 +3,6 @@
 import asyncio
 import itertools
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from aggregator.store.embedded import EmbeddedPostgres
 from aggregator.store.migrations import migrate
 from aggregator.store.pool import open_pool
 from tests.apart import run_apart
+from tests.open_folder import open_folder
 from tests.standby import make_standby
 
 FAST = {
@@ -44,28 +43,17 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """One server for the whole run, with the migrated database `template`."""
-    folder = Path(tempfile.mkdtemp(prefix="fleetwatch-tests-"))
-    folder.chmod(0o755)  # the server may have to run as another user
-    server = EmbeddedPostgres(folder / "data", settings=FAST)
-    try:
-        with server:
-            run_apart(_execute(server.dsn(), "CREATE DATABASE template"))
-            run_apart(migrate(server.dsn("template")))
-            yield server
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with open_folder() as folder, EmbeddedPostgres(folder / "data", settings=FAST) as server:
+        run_apart(_execute(server.dsn(), "CREATE DATABASE template"))
+        run_apart(migrate(server.dsn("template")))
+        yield server
 
 
 @pytest.fixture(scope="session")
 def standby(postgres: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
     """A streaming standby of the server; it has whatever database the server has."""
-    folder = Path(tempfile.mkdtemp(prefix="fleetwatch-tests-"))
-    folder.chmod(0o755)
-    try:
-        with make_standby(postgres, folder / "data", settings=FAST) as server:
-            yield server
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with open_folder() as folder, make_standby(postgres, folder / "data", settings=FAST) as server:
+        yield server
 
 
 _numbers = itertools.count()

@@ -9,8 +9,15 @@ from typing import Literal
 Format = Literal["text", "json"]
 FORMATS: tuple[Format, ...] = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error")
-# uvicorn says each start and stop at length; its own access log would show query strings.
-QUIET = ("uvicorn.error", "alembic.runtime.migration", "httpx", "httpcore")
+# uvicorn says each start and stop at length; its own access log would show query strings. While
+# Postgres is away, which we say in a line, asyncpg's pools say so by a traceback each.
+QUIET = {
+    "uvicorn.error": logging.WARNING,
+    "alembic.runtime.migration": logging.WARNING,
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "asyncpg.pool": logging.ERROR,
+}
 
 
 def configure(*, level: str, style: Format) -> None:
@@ -19,8 +26,8 @@ def configure(*, level: str, style: Format) -> None:
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     if level != "debug":
-        for name in QUIET:
-            logging.getLogger(name).setLevel(logging.WARNING)
+        for name, least in QUIET.items():
+            logging.getLogger(name).setLevel(least)
 
 
 def _moment(record: logging.LogRecord) -> str:

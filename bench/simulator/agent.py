@@ -4,7 +4,6 @@ Nothing but the feeder differs from `fleetwatch-agent run`: events of the cluste
 watches, and entries that are asked for again are made instead of read from an API server.
 """
 
-import time
 from collections.abc import Iterable
 from contextvars import ContextVar
 from importlib.metadata import version
@@ -14,6 +13,7 @@ from typing import Any
 import aiohttp
 from msgspec import Struct
 
+from agent.entries import now
 from agent.settings import Settings
 from agent.uplink import Uplink
 from bench.simulator.clusters import Cluster
@@ -82,12 +82,14 @@ class Agent:
         self.cluster = cluster
         self.traffic = Traffic()
         self.socket: Socket | None = None
+        self.ahead = 0  # ms that the cluster's clock is ahead of this machine's
         self._feeding = 0
         self._uplink = Uplink(
             cluster.ledger.state,
             Settings(url=url, token=token, home=Path()),
             self._hello,
             self._resend,
+            clock=self._now,
         )
 
     @property
@@ -127,8 +129,10 @@ class Agent:
         try:
             for kind, key, stands in events:
                 if not stands:
-                    await self._uplink.deleted(kind, (key,), _now())
-                elif (change := self.cluster.ledger.change(kind, key)) is not None:
+                    await self._uplink.deleted(kind, (key,), self._now())
+                    continue
+                change = self.cluster.ledger.change(kind, key, at=self._now())
+                if change is not None:
                     await self._uplink.changed(change)
         finally:
             self._feeding -= 1
@@ -141,6 +145,9 @@ class Agent:
     async def _resend(self, kind: str, keys: Iterable[m.Key]) -> None:
         await self.feed((kind, key, True) for key in keys)
 
+    def _now(self) -> int:
+        return now() + self.ahead
+
     def _hello(self) -> m.Hello:
         return m.Hello(
             versions=(m.VERSION,),
@@ -148,14 +155,10 @@ class Agent:
             agent_version=version("fleetwatch"),
             instance=f"simulated-{self.cluster.uid}",
             mode=m.Mode.AGENT,
-            clock=_now(),
+            clock=self._now(),
             cluster_uid=self.cluster.uid,
             kubernetes_version=KUBERNETES,
         )
 
 
 _connecting: ContextVar[Agent] = ContextVar("connecting")  # whose socket is being opened
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

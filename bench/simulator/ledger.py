@@ -59,8 +59,8 @@ class Ledger:
         shape = self.shapes[report.kind]
         return shape.context(report, self.content(report), superseded=superseded)
 
-    def change(self, kind: str, key: m.Key) -> Change | None:
-        """Make what is sent of an entry; None where nothing stands."""
+    def change(self, kind: str, key: m.Key, *, at: int | None = None) -> Change | None:
+        """Make what is sent of an entry, seen at `at`, or now; None where nothing stands."""
         place = (key.namespace, key.name)
         content: m.Content | None = None
         body: m.Body | None
@@ -74,7 +74,8 @@ class Ledger:
             body = self._describe(kind, place)
         if body is None:
             return None
-        return Change(kind, m.Item(key, fingerprint(kind, key, body), now(), body), content)
+        item = m.Item(key, fingerprint(kind, key, body), now() if at is None else at, body)
+        return Change(kind, item, content)
 
     def put(self, report: Report) -> Event:
         """Write a report, or write again how it stands now."""

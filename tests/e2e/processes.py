@@ -17,6 +17,7 @@ from aggregator.access.principal import Principal, Role
 from aggregator.store.embedded import EmbeddedPostgres
 from aggregator.store.migrations import migrate
 from tests.apart import free_port
+from tests.open_folder import open_folder
 
 OWNER = Principal("00000000-0000-0000-0000-000000000000", "test", Role.ADMIN)
 SECRET = "a-secret-of-the-tests"
@@ -48,7 +49,9 @@ class Processes:
             **(POSTGRES if postgres is None else postgres),
             "port": str(self._ports["postgres"]),
         }
-        self._postgres = EmbeddedPostgres(folder / "postgres" / "data", settings=settings)
+        self._left = contextlib.ExitStack()
+        data = self._left.enter_context(open_folder()) / "data"
+        self._postgres = EmbeddedPostgres(data, settings=settings)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.agent_token = ""
         self.admin_token = ""
@@ -70,9 +73,6 @@ class Processes:
 
     async def start(self) -> None:
         """Set up a database with one cluster and start everything."""
-        (self._folder / "postgres").mkdir()
-        for path in (self._folder, self._folder / "postgres"):
-            path.chmod(0o755)  # the server may have to run as another user
         await asyncio.to_thread(self._postgres.start)
         await migrate(self.dsn)
         async with asyncpg.create_pool(self.dsn, min_size=1, max_size=2) as pool:
@@ -163,6 +163,7 @@ class Processes:
             process.kill()
             process.wait()
         self._postgres.stop()
+        self._left.close()
 
     def _start(self, name: str, command: list[str], **environment: str) -> None:
         kept = {k: os.environ[k] for k in ("PATH", "HOME", "PYTHONPATH") if k in os.environ}

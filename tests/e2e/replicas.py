@@ -1,11 +1,10 @@
-"""Aggregators as processes of their own on one Postgres, and what stands in front of them."""
+"""Aggregators as processes of their own on one Postgres."""
 
 import asyncio
-import contextlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +32,15 @@ class Replicas:
     async def start(self, *names: str, **settings: str) -> None:
         """Start some, and wait until they are ready."""
         for name in names:
-            self._launch(name, settings)
+            self.launch(name, **settings)
         async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(READY):
             for name in names:
                 while not await _answers(client, f"{self._urls[name]}/readyz"):
                     assert self._running[name].poll() is None, self.log(name)
                     await asyncio.sleep(0.05)
 
-    def _launch(self, name: str, settings: dict[str, str]) -> None:
+    def launch(self, name: str, **settings: str) -> None:
+        """Start one, ready or not; it ends by itself where it finds no database."""
         port = free_port()
         self._urls[name] = f"http://127.0.0.1:{port}"
         program = str(Path(sys.executable).with_name("fleetwatch"))
@@ -61,9 +61,13 @@ class Replicas:
         """What one has said."""
         return (self._folder / f"{name}.log").read_text()
 
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to one, if it runs."""
+        self._running[name].send_signal(number)
+
     def terminate(self, name: str) -> None:
         """Ask one to end, as an orchestrator does."""
-        self._running[name].terminate()
+        self.signal(name, signal.SIGTERM)
 
     async def ended(self, name: str) -> int:
         """Wait until one has ended; return its exit status."""
@@ -79,42 +83,6 @@ class Replicas:
         for process in self._running.values():
             process.kill()
             process.wait()
-
-
-class Balancer:
-    """A TCP proxy that sends new connections wherever it is told to."""
-
-    def __init__(self) -> None:
-        self.target = ""  # a URL
-        self.url = ""
-
-    @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator["Balancer"]:
-        """Take connections."""
-        server = await asyncio.start_server(self._pass, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        try:
-            yield self
-        finally:
-            server.close()
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        host, _, port = self.target.removeprefix("http://").partition(":")
-        try:
-            there, here = await asyncio.open_connection(host, int(port))
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(_copy(reader, here), _copy(there, writer))
-
-
-async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await source.read(65536):
-            target.write(data)
-            await target.drain()
-    with contextlib.suppress(OSError):
-        target.close()
 
 
 def _environment() -> dict[str, str]:

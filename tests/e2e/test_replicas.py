@@ -26,7 +26,8 @@ from tests.aggregator.ingest.test_socket import KIND, Agent, failure
 from tests.aggregator.store.recount import assert_counts_equal_a_recount
 from tests.apart import run_apart
 from tests.e2e.conftest import Aggregator
-from tests.e2e.replicas import Balancer, Replicas
+from tests.e2e.proxy import Proxy
+from tests.e2e.replicas import Replicas
 from tests.e2e.test_events import agent_of, alert, kubernetes  # noqa: F401 - a fixture
 from tests.fakes.kubernetes import FakeKubernetes
 
@@ -222,9 +223,9 @@ async def test_no_event_is_lost_or_repeated_when_one_ends(
 ) -> None:
     token = await add_cluster(pool)
     numbers = 0
-    async with Balancer().serving() as balancer:
-        balancer.target = replicas.url("a")
-        behind = Aggregator(balancer.url, admin, None, tmp_path)  # type: ignore[arg-type] # a process
+    target = "a"
+    async with Proxy(lambda: [replicas.url(target)]).serving() as proxy:
+        behind = Aggregator(proxy.url, admin, None, tmp_path)  # type: ignore[arg-type] # a process
         async with (
             agent_of(behind, kubernetes, token, tmp_path) as url,
             httpx.AsyncClient(trust_env=False) as http,
@@ -235,7 +236,7 @@ async def test_no_event_is_lost_or_repeated_when_one_ends(
                     numbers += 1
                     await asyncio.sleep(0.02)
             replicas.terminate("a")
-            balancer.target = replicas.url("b")
+            target = "b"
             ending = asyncio.create_task(replicas.ended("a"))
             while not ending.done():
                 assert (await http.post(url, json=alert(numbers))).status_code == 200

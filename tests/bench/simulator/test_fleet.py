@@ -130,6 +130,25 @@ async def test_what_changes_while_connections_are_down_is_found_again(
     await assert_held(aggregator, fleet)
 
 
+async def test_clocks_that_are_wrong_change_no_time(aggregator: Aggregator, fleet: Fleet) -> None:
+    hour = 3_600_000
+    for number, agent in enumerate(fleet.agents):
+        agent.ahead = hour if number % 2 else -hour
+    fleet.cut()
+    await fleet.consistent()
+    await fleet.everywhere(Cluster.roll_out)
+    await fleet.consistent()
+
+    await assert_held(aggregator, fleet)
+    skews = "SELECT clock_skew_ms FROM agent_session ORDER BY cluster_id"
+    for agent, row in zip(fleet.agents, await aggregator.pool.fetch(skews), strict=True):
+        assert abs(row["clock_skew_ms"] - agent.ahead) < 60_000
+    recent = (
+        "SELECT bool_and(observed_at BETWEEN now() - interval '10 minutes' AND now()) FROM report"
+    )
+    assert await aggregator.pool.fetchval(recent)
+
+
 async def test_a_difference_is_seen(aggregator: Aggregator, fleet: Fleet) -> None:
     await aggregator.pool.execute(
         "DELETE FROM report WHERE id IN (SELECT max(id) FROM report WHERE kind = $1)",
