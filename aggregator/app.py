@@ -39,7 +39,7 @@ from aggregator.metrics import CONTENT_TYPE, exposition
 from aggregator.settings import Settings
 from aggregator.store import credentials, notifications
 from aggregator.store.migrations import Readiness
-from aggregator.store.pool import Pool, UnavailableError, open_pool
+from aggregator.store.pool import Pool, UnavailableError, answering, open_pool
 from aggregator.store.replica import Replica
 
 if TYPE_CHECKING:
@@ -175,53 +175,60 @@ class Application:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Open what the handlers need, and close it in reverse; requests come in between."""
-        settings = self._settings
+        """Open what the handlers need, and close it in reverse; requests come in between.
+
+        Raises `UnavailableError` where Postgres does not answer.
+        """
         async with AsyncExitStack() as stack:
-            self.pool = await open_pool(
-                settings.database_url,
-                # Two listen: for access, for new events. One looks how far this is, for a replica.
-                size=settings.query_connections + 2 + bool(settings.query_database_url),
-                statement_timeout=settings.query_timeout,
-                application="fleetwatch query",
-                stateless=True,
-            )
-            stack.push_async_callback(self.pool.close)
-            ingest_pool = await open_pool(
-                settings.database_url,
-                size=settings.ingest_connections + 1,  # one is maintenance's
-                statement_timeout=settings.ingest_timeout,
-                application="fleetwatch ingest",
-            )
-            stack.push_async_callback(ingest_pool.close)
-            self._readiness = Readiness(self.pool)
-            self._authenticator = await stack.enter_async_context(Authenticator(self.pool))
-            self._revocations = await stack.enter_async_context(
-                Revocations(self.pool, self._authenticator)
-            )
-            self._replica = _replica(self.pool, settings)
-            if self._replica is not None:
-                await stack.enter_async_context(self._replica)
-                self._authenticator.changed.append(self._replica.outdate)
-            self.graphql = self._make_graphql(self.pool)
-            listening = asyncio.create_task(
-                notifications.listen(self.pool, self._wake), name="new events"
-            )
-            stack.push_async_callback(_cancel, listening)
-            stack.push_async_callback(_cancel, asyncio.create_task(lag.watch(), name="lag"))
-            self.hub = self._make_hub(ingest_pool)
-            await self.hub.start()
-            stack.push_async_callback(self.drain)
-            maintenance = asyncio.create_task(
-                Maintenance(
-                    ingest_pool,
-                    retention=timedelta(days=settings.events_retention),
-                    contents_retention=timedelta(days=settings.contents_retention),
-                ).run(),
-                name="maintenance",
-            )
-            stack.push_async_callback(_cancel, maintenance)
+            with answering():
+                await self._open(stack)
             yield
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        settings = self._settings
+        self.pool = await open_pool(
+            settings.database_url,
+            # Two listen: for access, for new events. One looks how far this is, for a replica.
+            size=settings.query_connections + 2 + bool(settings.query_database_url),
+            statement_timeout=settings.query_timeout,
+            application="fleetwatch query",
+            stateless=True,
+        )
+        stack.push_async_callback(self.pool.close)
+        ingest_pool = await open_pool(
+            settings.database_url,
+            size=settings.ingest_connections + 1,  # one is maintenance's
+            statement_timeout=settings.ingest_timeout,
+            application="fleetwatch ingest",
+        )
+        stack.push_async_callback(ingest_pool.close)
+        self._readiness = Readiness(self.pool)
+        self._authenticator = await stack.enter_async_context(Authenticator(self.pool))
+        self._revocations = await stack.enter_async_context(
+            Revocations(self.pool, self._authenticator)
+        )
+        self._replica = _replica(self.pool, settings)
+        if self._replica is not None:
+            await stack.enter_async_context(self._replica)
+            self._authenticator.changed.append(self._replica.outdate)
+        self.graphql = self._make_graphql(self.pool)
+        listening = asyncio.create_task(
+            notifications.listen(self.pool, self._wake), name="new events"
+        )
+        stack.push_async_callback(_cancel, listening)
+        stack.push_async_callback(_cancel, asyncio.create_task(lag.watch(), name="lag"))
+        self.hub = self._make_hub(ingest_pool)
+        await self.hub.start()
+        stack.push_async_callback(self.drain)
+        maintenance = asyncio.create_task(
+            Maintenance(
+                ingest_pool,
+                retention=timedelta(days=settings.events_retention),
+                contents_retention=timedelta(days=settings.contents_retention),
+            ).run(),
+            name="maintenance",
+        )
+        stack.push_async_callback(_cancel, maintenance)
 
     def _wake(self) -> None:
         if isinstance(self.graphql, Followed):

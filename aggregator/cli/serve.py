@@ -75,6 +75,7 @@ def serve(database_url: str, listen: Address, log_level: str, log_format: Any, *
     front of it, by an ingress or a proxy.
     """
     from aggregator.cli.server import ListenError, run
+    from aggregator.store.pool import UnavailableError
 
     logs.configure(level=log_level, style=log_format)
     try:
@@ -83,6 +84,8 @@ def serve(database_url: str, listen: Address, log_level: str, log_format: Any, *
         raise click.ClickException(
             f"{listen.host}:{listen.port} cannot be listened on: {error}"
         ) from error
+    except UnavailableError as error:
+        raise click.ClickException(f"{error}. Check DATABASE_URL.") from error
 
 
 async def _serve(settings: Settings, address: Address) -> None:
@@ -98,17 +101,14 @@ async def _serve(settings: Settings, address: Address) -> None:
 
 async def _check_schema(database_url: str) -> None:
     from aggregator.store.migrations import current, head, serves
-    from aggregator.store.pool import UnavailableError, answering, open_pool
+    from aggregator.store.pool import answering, open_pool
 
-    try:
-        with answering():
-            pool = await open_pool(database_url, size=1, statement_timeout=10.0)
+    with answering():
+        pool = await open_pool(database_url, size=1, statement_timeout=10.0)
         try:
             revision = await current(pool)
         finally:
             await pool.close()
-    except UnavailableError as error:
-        raise click.ClickException(f"{error}. Check DATABASE_URL.") from error
     if not serves(revision):
         raise click.ClickException(
             f"The schema of the database is {revision or 'missing'}, this version needs {head()}: "

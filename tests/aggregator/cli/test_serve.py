@@ -72,6 +72,19 @@ def test_a_database_that_is_not_there(command: str) -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_a_database_that_goes_away_during_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def seen_to_be_there(_database_url: str) -> None:
+        pass
+
+    monkeypatch.setattr("aggregator.cli.serve._check_schema", seen_to_be_there)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    result = CliRunner().invoke(main, ["serve", "--listen", "127.0.0.1:0"])
+
+    assert result.exit_code == 1
+    assert "Check DATABASE_URL" in result.output
+    assert isinstance(result.exception, SystemExit)
+
+
 @pytest.mark.skipif("DATABASE_URL" in os.environ, reason="there is one")
 def test_the_database_must_be_named() -> None:
     result = CliRunner().invoke(main, ["migrate"])
