@@ -11,6 +11,7 @@ BENCHMARKS = {
     "finding_queries": "questions about 100 million findings (fills for six minutes)",
     "operations": "ten operations against the same by hand, PostGraphile 5 and Strawberry's executor",
     "sync": "the first sync of 200 clusters with 1,000 reports against the floor of its rows",
+    "reconnect": "agents that come back unchanged, an aggregator that is killed, a CVE found everywhere",
     "events": "Falco's events from POST to row against COPY and a row a request; how soon they show",
     "event_queries": "questions about 10 million runtime events (fills for a quarter of an hour)",
     "agent_memory": "the agent's peak with 10,000 reports of 50 kB",

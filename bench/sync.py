@@ -8,115 +8,22 @@ writes the rows that this left behind by bare `unnest` statements, in the same r
 
 import argparse
 import asyncio
-import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from uuid import UUID
 
 import asyncpg
-import psutil
-from msgspec import Struct
 
-from aggregator.access import administration
-from aggregator.access.principal import Principal, Role, Scope
 from aggregator.store.embedded import EmbeddedPostgres
 from aggregator.store.migrations import migrate
-from aggregator.store.pool import open_pool
 from bench import ingest_floor
-from bench.operations_servers import running
+from bench.servers import SETTINGS, Server, add_clusters, serving
 from bench.simulator.fleet import Fleet
 from bench.simulator.world import World
 
 GOAL = 0.6  # reports a second of the floor's
-SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB"}
 PATIENCE = 7_200.0  # seconds until all agents must be done
-BENCH = Principal(str(UUID(int=0)), "bench", Role.ADMIN, Scope())
-
-
-class Spent(Struct):
-    """Seconds of processor time since the start of each."""
-
-    aggregator: float
-    postgres: float
-    agents: float
-
-    def since(self, before: "Spent") -> "Spent":
-        """Return what was spent since."""
-        return Spent(
-            self.aggregator - before.aggregator,
-            self.postgres - before.postgres,
-            self.agents - before.agents,
-        )
-
-
-class Server(Struct):
-    """An aggregator that runs."""
-
-    url: str
-    process: psutil.Process
-    postgres: psutil.Process
-
-    def spent(self) -> Spent:
-        """Say what each has spent; Postgres counts what of its processes are there still."""
-        return Spent(
-            _seconds(self.process),
-            sum(
-                _seconds(each) for each in [self.postgres, *self.postgres.children(recursive=True)]
-            ),
-            _seconds(psutil.Process()),
-        )
-
-    @property
-    def memory(self) -> int:
-        """Resident bytes of the aggregator."""
-        return int(self.process.memory_info().rss)
-
-
-def _seconds(process: psutil.Process) -> float:
-    try:
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return times.user + times.system
-
-
-@contextmanager
-def serving(postgres: EmbeddedPostgres, *, port: int = 0) -> Iterator[Server]:
-    """Run `fleetwatch serve` on a migrated database."""
-    port = port or _free_port()
-    command = [sys.executable, "-m", "aggregator.cli", "serve", "--listen", f"127.0.0.1:{port}"]
-    environment = {"DATABASE_URL": postgres.dsn(), "FLEETWATCH_LOG_LEVEL": "warning"}
-    with running("fleetwatch", command, port, environment) as server:
-        pid = postgres.pid
-        if pid is None:
-            raise RuntimeError("Postgres does not run.")
-        yield Server(f"http://127.0.0.1:{port}", server.process, psutil.Process(pid))
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-async def add_clusters(dsn: str, world: World) -> list[str]:
-    """Add a cluster for each of the world; returns their agents' tokens."""
-    pool = await open_pool(dsn, size=1, statement_timeout=60.0)
-    try:
-        return [
-            (
-                await administration.add_cluster(
-                    pool, BENCH, name=cluster.name, labels={"env": cluster.environment}
-                )
-            ).token
-            for cluster in world.clusters
-        ]
-    finally:
-        await pool.close()
 
 
 async def sync(server: Server, fleet: Fleet) -> float:

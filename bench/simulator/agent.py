@@ -22,6 +22,7 @@ from protocol import messages as m
 from sources import registry
 
 KUBERNETES = "v1.33.2"
+CONTENTS = m.encode(m.Contents(seq=0, contents=()))[:12]  # what frames with contents begin with
 
 
 class Traffic(Struct):
@@ -32,6 +33,7 @@ class Traffic(Struct):
     frames_up: int = 0
     frames_down: int = 0
     connections: int = 0
+    contents: int = 0  # that were sent
 
     def __add__(self, other: "Traffic") -> "Traffic":
         return Traffic(
@@ -40,6 +42,7 @@ class Traffic(Struct):
             self.frames_up + other.frames_up,
             self.frames_down + other.frames_down,
             self.connections + other.connections,
+            self.contents + other.contents,
         )
 
 
@@ -57,6 +60,8 @@ class Socket(aiohttp.ClientWebSocketResponse):
         """Send a message, and count it."""
         self._agent.traffic.frames_up += 1
         self._agent.traffic.bytes_up += len(data)
+        if data.startswith(CONTENTS):
+            self._agent.traffic.contents += len(_contents(data))
         await super().send_bytes(data, compress)
 
     async def receive(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - aiohttp's
@@ -159,6 +164,12 @@ class Agent:
             cluster_uid=self.cluster.uid,
             kubernetes_version=KUBERNETES,
         )
+
+
+def _contents(frame: bytes) -> tuple[m.Content, ...]:
+    decoded = m.decode_from_agent(frame)
+    assert isinstance(decoded, m.Contents)
+    return decoded.contents
 
 
 _connecting: ContextVar[Agent] = ContextVar("connecting")  # whose socket is being opened

@@ -11,7 +11,7 @@ async with Fleet(url, tokens, seed=1, reports=1_000) as fleet:
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import reduce
 from operator import add
 from types import TracebackType
@@ -135,9 +135,11 @@ class Fleet:
         """Take a step in every cluster at once; returns the number of entries that changed."""
         return await self._feed(self.world.everywhere(step))
 
-    async def update_database(self, *, images: int) -> int:
+    async def update_database(
+        self, *, images: int, among: Collection[tuple[int, int]] | None = None
+    ) -> int:
         """Let the scanner know one vulnerability more in so many images, everywhere at once."""
-        return await self._feed(self.world.update_database(images=images))
+        return await self._feed(self.world.update_database(images=images, among=among))
 
     async def withdraw(self) -> int:
         """Let the scanner forget the newest vulnerability of an update."""

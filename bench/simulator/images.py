@@ -6,6 +6,7 @@ image, and the version of the scanner's database.
 """
 
 import heapq
+from collections.abc import Collection
 from typing import Any
 
 from msgspec import Struct
@@ -144,11 +145,18 @@ class Images:
             self._images[known.number] = known
         return known
 
-    def add_vulnerability(self, *, images: int) -> Update:
-        """Let the database know one vulnerability more, in so many of the images made so far."""
+    def add_vulnerability(
+        self,
+        *,
+        images: int,
+        among: Collection[tuple[int, int]] | None = None,  # None is all images made so far
+    ) -> Update:
+        """Let the database know one vulnerability more, in so many images."""
         number = len(self.updates)
         hit = heapq.nsmallest(
-            images, self._images, key=lambda image: self.chance.number("hit", number, image)
+            images,
+            self._images if among is None else among,
+            key=lambda image: self.chance.number("hit", number, image),
         )
         return self._add(Update(50_000 + number, frozenset(hit)))
 

@@ -4,7 +4,7 @@ Pure and deterministic: equal seeds, sizes and calls give equal entries and cont
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from bench.simulator.chance import Chance
 from bench.simulator.clusters import START, Cluster
@@ -54,9 +54,11 @@ class World:
             cluster.pass_time(STEP)
             yield number, step(cluster)
 
-    def update_database(self, *, images: int) -> Iterator[tuple[int, list[Event]]]:
+    def update_database(
+        self, *, images: int, among: Collection[tuple[int, int]] | None = None
+    ) -> Iterator[tuple[int, list[Event]]]:
         """Let the scanner know one vulnerability more in so many images, and scan those again."""
-        self.images.add_vulnerability(images=images)
+        self.images.add_vulnerability(images=images, among=among)
         yield from self.everywhere(Cluster.take_database)
 
     def withdraw(self) -> Iterator[tuple[int, list[Event]]]:

@@ -39,6 +39,7 @@ async def test_the_first_sync_brings_every_entry(aggregator: Aggregator, fleet: 
     assert fleet.rejected == {}
     await assert_held(aggregator, fleet)
     assert await aggregator.pool.fetchval("SELECT count(*) FROM report") == CLUSTERS * REPORTS
+    assert fleet.traffic.contents >= len(fleet.world.contents)
     stored = await aggregator.pool.fetchval("SELECT count(*) FROM content")
     assert stored == len(fleet.world.contents)
     assert stored < CLUSTERS * REPORTS
