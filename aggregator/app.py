@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Send
@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 
 TOKENS_MAX = 10_000  # rows of GET /admin/tokens
 REVOKED = 4401  # WebSocket close code: the token is no longer valid
+LEFT = 499  # HTTP status in log and metrics of a client that left before its request was complete
 INDEX = "fleetwatch. Ask at /graphql; see `fleetwatch query --help`.\n"
 
 
@@ -152,6 +153,7 @@ class Application:
             DeniedError: _on_denied,
             administration.RefusedError: _on_refused,
             UnavailableError: _on_unavailable,
+            ClientDisconnect: _on_left,
         }
         app = Starlette(routes=self._routes(), exception_handlers=handlers)
         self._edge = Edge(app, body_bytes=settings.body_bytes, access_log=settings.access_log)
@@ -379,6 +381,10 @@ async def _on_refused(_request: Request, error: administration.RefusedError) -> 
     body = error_body(error.code, error.message)
     status = REFUSED_STATUS[error.code]
     return Response(body, status_code=status, media_type="application/json")
+
+
+async def _on_left(_request: Request, _error: ClientDisconnect) -> Response:
+    return Response(status_code=LEFT)
 
 
 async def _on_unavailable(_request: Request, error: UnavailableError) -> Response:

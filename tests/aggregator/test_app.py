@@ -1,6 +1,7 @@
 """Who may use which route, and what stands in the answers."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -16,8 +17,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from aggregator.access import administration
 from aggregator.access.bootstrap import ensure_admin
 from aggregator.access.principal import Principal, Role
-from aggregator.app import REVOKED, Application
+from aggregator.app import LEFT, REVOKED, Application
 from aggregator.cli.server import bind, bound_address, serving
+from aggregator.metrics import HTTP_REQUESTS
 from aggregator.settings import Address, Settings
 from aggregator.store.pool import Pool
 
@@ -157,6 +159,24 @@ async def test_bodies_are_bounded(app: Running) -> None:
     assert (announced.status_code, chunked.status_code) == (413, 413)
     assert "1,048,576 bytes" in announced.json()["errors"][0]["message"]
     assert largest.json()["bytes"] == largest_chunked.json()["bytes"] == 2**20
+
+
+async def test_a_client_that_leaves_within_its_request_is_no_fault(
+    app: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = HTTP_REQUESTS.labels("/graphql", str(LEFT))._value
+    before = left.get()
+    host, _, port = app.url.removeprefix("http://").partition(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    headers = f"Host: a\r\nAuthorization: Bearer {app.viewer}\r\nContent-Length: 100\r\n"
+    writer.write(f"POST /graphql HTTP/1.1\r\n{headers}\r\nhalf".encode())
+    await writer.drain()
+    writer.close()
+    async with asyncio.timeout(10):
+        while left.get() == before:
+            await asyncio.sleep(0.01)
+
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_answers_carry_security_headers_and_allow_no_other_origin(app: Running) -> None:
