@@ -201,6 +201,8 @@ async def add(connection: Connection, contents: Iterable[NewContent]) -> dict[by
     Returns those, with how many rules each brought that the catalogue did not have.
     """
     by_name = {content.name: content for content in contents}
+    if not by_name:
+        return {}
     for name in await known(connection, list(by_name)):
         del by_name[name]
     if not by_name:

@@ -189,7 +189,8 @@ async def _write_current(
     touched = await _drop_absent_kinds(connection, writes)
     missing, placed = await _write_reports(connection, writes, times, roots)
     touched |= placed
-    touched |= set(await inventory.placements_of(connection, sorted(subjects)))
+    if subjects:
+        touched |= set(await inventory.placements_of(connection, sorted(subjects)))
     if touched or subjects:
         await _settle(connection, sorted(touched), sorted(subjects), times)
     await sync.move_roots(connection, roots.moves)
@@ -298,7 +299,9 @@ async def _write_reports(
             for (kind, key), observed_at in w.deletes.items()
             if not kind.startswith("inventory/")
         ]
-    stored = await content_store.hold(connection, [entry.body.content for entry in upserts])
+    stored: set[bytes] = set()
+    if upserts:
+        stored = await content_store.hold(connection, [entry.body.content for entry in upserts])
     missing: dict[int, list[Entry]] = {w.cluster_id: [] for w in writes}
     for entry in upserts:
         if entry.body.content not in stored:

@@ -27,7 +27,6 @@ BUDGET = "BUDGET"  # the cluster had brought its events of the day
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-RESUME = "SELECT next FROM event_spool WHERE cluster_id = $1 AND epoch = $2"
 RESUMES = """
 SELECT s.cluster_id, s.epoch, s.next FROM event_spool s
 JOIN unnest($1::int[], $2::text[]) AS n (cluster_id, epoch)
@@ -124,12 +123,6 @@ class EventPart(Struct, frozen=True):
     cluster_id: int
     skew: int  # milliseconds that the agent's clock is ahead
     batches: tuple[EventBatch, ...]
-
-
-async def resume(connection: Connection, cluster_id: int, epoch: str) -> int | None:
-    """Return the offset that a spool goes on from; None where its epoch is not known."""
-    found: int | None = await connection.fetchval(RESUME, cluster_id, epoch)
-    return found
 
 
 async def write(

@@ -3,37 +3,45 @@
 import time
 from collections.abc import Sequence
 
+import asyncpg
 from msgspec import Struct
 
-from aggregator.store import event_gaps, runtime_events, sync
-from aggregator.store.columns import columns
+from aggregator.store import event_gaps, sync
+from aggregator.store.columns import columns, unsigned
 from aggregator.store.pool import Pool
 from protocol.messages import Held, Hello, KindNews, Mode, Reason
 
+# With the name of another cluster that has this UID.
 LOCK = """
-SELECT c.mode::text AS mode, c.uid, s.number, s.instance, s.last_seen_at,
-       extract(epoch FROM s.last_seen_at + $2::float8 * interval '1 second' - now())::float8 AS left
+SELECT c.mode::text AS mode, c.uid, s.instance,
+       extract(epoch FROM s.last_seen_at + $2::float8 * interval '1 second' - now())::float8 AS left,
+       (SELECT o.name FROM cluster o WHERE o.uid = $3 AND o.id <> $1) AS taken
 FROM agent_session s JOIN cluster c ON c.id = s.cluster_id
-WHERE s.cluster_id = $1 AND c.removed_at IS NULL FOR NO KEY UPDATE
+WHERE s.cluster_id = $1 AND c.removed_at IS NULL FOR NO KEY UPDATE OF s, c
 """
 
-UID_TAKEN = "SELECT name FROM cluster WHERE uid = $1 AND id <> $2"
-
-DESCRIBE = """
-UPDATE cluster SET mode = $2::text::cluster_mode, uid = coalesce($3, uid),
-    kubernetes_version = coalesce($4, kubernetes_version), agent_version = $5
-WHERE id = $1 AND (mode, uid, kubernetes_version, agent_version)
-    IS DISTINCT FROM ($2::text::cluster_mode, coalesce($3, uid),
-                      coalesce($4, kubernetes_version), $5)
-"""
-
+# Begins once the fence is locked, so it sees all that earlier sessions have written.
 OPEN = """
-UPDATE agent_session SET number = number + 1, instance = $2, last_seen_at = now(),
-    clock_skew_ms = $3
-WHERE cluster_id = $1 RETURNING number
+WITH described AS (
+    UPDATE cluster SET mode = $2::text::cluster_mode, uid = coalesce($3, uid),
+        kubernetes_version = coalesce($4, kubernetes_version), agent_version = $5
+    WHERE id = $1 AND (mode, uid, kubernetes_version, agent_version)
+        IS DISTINCT FROM ($2::text::cluster_mode, coalesce($3, uid),
+                          coalesce($4, kubernetes_version), $5)
+),
+opened AS (
+    UPDATE agent_session SET number = number + 1, instance = $6, last_seen_at = now(),
+        clock_skew_ms = greatest(-$9::bigint, least($9::bigint, $7::bigint - n.clock))::int
+    FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS clock) AS n
+    WHERE cluster_id = $1 RETURNING number, clock_skew_ms AS skew, n.clock
+)
+SELECT o.number, o.skew, o.clock, h.kinds, h.entries, h.roots,
+       (SELECT next FROM event_spool WHERE cluster_id = $1 AND epoch = $8) AS resume
+FROM opened o
+CROSS JOIN (
+    SELECT array_agg(kind) AS kinds, array_agg(entries) AS entries, array_agg(root) AS roots
+    FROM sync_root WHERE cluster_id = $1 AND entries > 0) AS h
 """
-
-NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 END = """
 UPDATE agent_session SET instance = '', last_seen_at = now() WHERE cluster_id = $1 AND number = $2
@@ -98,44 +106,52 @@ class RefusedError(Exception):
 
 async def open_session(pool: Pool, cluster_id: int, hello: Hello, silence: float) -> Opened:
     """Take the cluster for this session, unless another instance was heard within `silence` s."""
+    uid = hello.cluster_uid if hello.mode is Mode.AGENT else None
+    epoch = None if hello.spool is None else hello.spool.epoch
     async with pool.acquire() as connection, connection.transaction():
-        row = await connection.fetchrow(LOCK, cluster_id, silence)
-        if row is None:
-            raise RefusedError(Reason.REFUSED, "this cluster was removed; add it again")
-        if row["mode"] not in (None, hello.mode):
-            raise RefusedError(Reason.REFUSED, _wrong_mode(hello.mode))
-        if row["instance"] not in ("", hello.instance) and (row["left"] or 0) > 0:
-            message = (
-                "another agent or push of this cluster is connected, or was until "
-                f"{silence - row['left']:.0f} s ago"
-            )
-            raise RefusedError(Reason.FENCED, message, row["left"])
-        uid = hello.cluster_uid if hello.mode is Mode.AGENT else None
-        if uid is not None:
-            if row["uid"] not in (None, uid):
-                message = (
-                    "this token belongs to another cluster: it was first used in one whose "
-                    f"kube-system has UID {row['uid']}, this one's has {uid}; if the cluster was "
-                    "rebuilt, run `fleetwatch cluster rebind`"
-                )
-                raise RefusedError(Reason.REFUSED, message)
-            name = await connection.fetchval(UID_TAKEN, uid, cluster_id)
-            if name is not None:
-                message = f"this Kubernetes cluster already reports as {name!r}"
-                raise RefusedError(Reason.REFUSED, message)
-        await connection.execute(
-            DESCRIBE, cluster_id, hello.mode, uid, hello.kubernetes_version, hello.agent_version
+        row = await connection.fetchrow(LOCK, cluster_id, silence, uid)
+        _admit(row, hello, uid, silence)
+        [opened] = await connection.fetch(
+            OPEN,
+            cluster_id,
+            hello.mode,
+            uid,
+            hello.kubernetes_version,
+            hello.agent_version,
+            hello.instance,
+            min(max(hello.clock, 0), LATEST),
+            epoch,
+            MAX_SKEW,
         )
-        clock = await connection.fetchval(NOW)
-        skew = max(-MAX_SKEW, min(MAX_SKEW, hello.clock - clock))
-        number = await connection.fetchval(OPEN, cluster_id, hello.instance, skew)
-        held = await sync.held(connection, cluster_id)
-        resume = None
-        if hello.spool is not None:
-            resume = await runtime_events.resume(connection, cluster_id, hello.spool.epoch)
-            if resume is None and hello.mode is Mode.AGENT:
-                await event_gaps.note_new_spool(connection, cluster_id, hello.spool.epoch)
-    return Opened(number, skew, clock, held, resume)
+        if epoch is not None and opened["resume"] is None and hello.mode is Mode.AGENT:
+            await event_gaps.note_new_spool(connection, cluster_id, epoch)
+    rows = zip(opened["kinds"] or (), opened["entries"] or (), opened["roots"] or (), strict=True)
+    held = tuple(Held(kind, entries, unsigned(root)) for kind, entries, root in rows)
+    return Opened(opened["number"], opened["skew"], opened["clock"], held, opened["resume"])
+
+
+def _admit(row: asyncpg.Record | None, hello: Hello, uid: str | None, silence: float) -> None:
+    """Raise `RefusedError` where the cluster is not this session's to take."""
+    if row is None:
+        raise RefusedError(Reason.REFUSED, "this cluster was removed; add it again")
+    if row["mode"] not in (None, hello.mode):
+        raise RefusedError(Reason.REFUSED, _wrong_mode(hello.mode))
+    if row["instance"] not in ("", hello.instance) and (row["left"] or 0) > 0:
+        message = (
+            "another agent or push of this cluster is connected, or was until "
+            f"{silence - row['left']:.0f} s ago"
+        )
+        raise RefusedError(Reason.FENCED, message, row["left"])
+    if uid is not None and row["uid"] not in (None, uid):
+        message = (
+            "this token belongs to another cluster: it was first used in one whose "
+            f"kube-system has UID {row['uid']}, this one's has {uid}; if the cluster was "
+            "rebuilt, run `fleetwatch cluster rebind`"
+        )
+        raise RefusedError(Reason.REFUSED, message)
+    if row["taken"] is not None:
+        message = f"this Kubernetes cluster already reports as {row['taken']!r}"
+        raise RefusedError(Reason.REFUSED, message)
 
 
 async def end_session(pool: Pool, cluster_id: int, number: int) -> None:

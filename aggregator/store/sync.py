@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from aggregator.store.columns import columns, signed, unsigned
 from aggregator.store.pool import Connection
-from protocol.messages import BUCKETS, NAMESPACES, NODES, WORKLOADS, Held, Key, KindSummary
+from protocol.messages import BUCKETS, NAMESPACES, NODES, WORKLOADS, Key, KindSummary
 
 # A cluster that is being removed must not keep the others waiting.
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '3s'"
@@ -33,7 +33,6 @@ FROM unnest($1::int[], $2::timestamptz[], $3::int[], $4::bigint[], $5::bigint[])
 WHERE s.cluster_id = n.cluster_id
 """
 
-HELD = "SELECT kind, entries, root FROM sync_root WHERE cluster_id = $1 AND entries > 0"
 ROOTS = "SELECT kind, entries, root FROM sync_root WHERE cluster_id = $1 AND kind = ANY($2::text[])"
 
 MOVE_ROOTS = """
@@ -121,12 +120,6 @@ async def leave_sessions(connection: Connection, sessions: Iterable[Locked]) -> 
     """Write back what the transaction has changed of sessions."""
     rows = [(s.cluster_id, s.at, s.rules, s.bytes, s.events) for s in sessions]
     await connection.execute(LEAVE_SESSIONS, *columns(rows, 5))
-
-
-async def held(connection: Connection, cluster_id: int) -> tuple[Held, ...]:
-    """Every kind of which the aggregator holds entries."""
-    rows = await connection.fetch(HELD, cluster_id)
-    return tuple(Held(row["kind"], row["entries"], unsigned(row["root"])) for row in rows)
 
 
 async def roots(
