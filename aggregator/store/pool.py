@@ -105,8 +105,9 @@ async def open_pool(
 ) -> Pool:
     """Open a pool of up to `size` connections; time-outs are in seconds.
 
-    A stateless pool's users leave nothing behind in a session, so nothing is reset between them:
-    a round trip less for each query. Its connections keep the plans of statements that say so;
+    Users leave nothing behind in a session: what they set is of a transaction, a lock they give back.
+    So nothing is reset between them, a round trip less each time; a transaction that is left open is
+    rolled back. A stateless pool's connections keep the plans of statements that say so;
     `connection_class` None is what does. Other pools write, and prepare no statement twice: so each is
     planned anew too, but not the look-up of every row that a foreign key refers to, as
     `force_custom_plan` would have it (a tenth of a millisecond a row).
@@ -114,7 +115,7 @@ async def open_pool(
     usual: Any = QueryConnection if stateless else asyncpg.Connection
     return await asyncpg.create_pool(
         dsn,
-        reset=_leave_as_it_is if stateless else None,
+        reset=_leave_as_it_is,
         connection_class=connection_class or usual,
         min_size=1,
         max_size=size,

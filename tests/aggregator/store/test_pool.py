@@ -26,3 +26,13 @@ async def test_other_pools_plan_everything_anew(dsn: str) -> None:
 
     assert kept <= 1  # this very one
     assert mode == "auto"  # for the plans of foreign keys, which hold for all rows
+
+
+async def test_what_is_left_open_is_rolled_back(dsn: str) -> None:
+    pool = await open_pool(dsn, size=1, statement_timeout=10)
+    async with pool.acquire() as connection:
+        await connection.execute("BEGIN; CREATE TABLE left_open ()")
+    left = await pool.fetchval("SELECT to_regclass('left_open')::text")
+    await pool.close()
+
+    assert left is None
