@@ -1,16 +1,20 @@
 """The first sync of a fleet: simulated agents, the whole protocol, and the floor of its rows.
 
-    python -m bench.sync [--clusters 200] [--reports 1000] [--big]
+    python -m bench.sync [--clusters 200] [--reports 1000] [--waves 1]
 
-The aggregator is `fleetwatch serve` in a process of its own, the agents are the simulator's. The floor
+With BIG=1 in the environment it is 1,000 clusters. In waves a part of the clusters comes after the other,
+which shows what one more costs as the fleet grows. The aggregator is `fleetwatch serve` in a process of its own, the agents are the simulator's. The floor
 writes the rows that this left behind by bare `unnest` statements, in the same run on the same machine.
 """
 
 import argparse
 import asyncio
+import copy
+import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -58,13 +62,34 @@ async def sync(server: Server, fleet: Fleet) -> float:
     return seconds
 
 
-async def first_sync(server: Server, fleet: Fleet) -> float:
-    """Let a fleet in; returns the seconds until all of it is held."""
-    async with fleet:
-        return await sync(server, fleet)
+async def first_sync(server: Server, world: World, tokens: list[str], waves: int) -> float:
+    """Let a fleet in, in so many parts; returns the seconds until all of it is held."""
+    seconds, sent = 0.0, 0
+    for part, its_tokens in parts(world, tokens, waves):
+        before, began = server.spent(), seconds
+        async with Fleet(server.url, its_tokens, world=part) as fleet:
+            seconds += await sync(server, fleet)
+            sent += fleet.traffic.bytes_up
+        spent = server.spent().since(before)
+        print(
+            f"{len(part.clusters)} clusters: {(seconds - began) * 1000 / part.reports:.2f} ms a report; processor"
+            f" {(spent.aggregator + spent.postgres) * 1000 / part.reports:.2f} ms, of these"
+            f" Postgres {spent.postgres * 1000 / part.reports:.2f}"
+        )
+    print(f"{sent / 2**20:.1f} MiB up")
+    return seconds
 
 
-def measure(postgres: EmbeddedPostgres, clusters: int, reports: int) -> int:
+def parts(world: World, tokens: list[str], waves: int) -> Iterator[tuple[World, list[str]]]:
+    """Cut a world in parts that share all but their clusters."""
+    size = -(-len(tokens) // waves)
+    for n in range(0, len(tokens), size):
+        part = copy.copy(world)
+        part.clusters = world.clusters[n : n + size]
+        yield part, tokens[n : n + size]
+
+
+def measure(postgres: EmbeddedPostgres, clusters: int, reports: int, waves: int) -> int:
     """Sync, then write the floor. Returns 1 where the goal is missed."""
     began = time.perf_counter()
     world = World(clusters, seed=1, reports=reports)
@@ -74,11 +99,8 @@ def measure(postgres: EmbeddedPostgres, clusters: int, reports: int) -> int:
     )
     tokens = asyncio.run(add_clusters(postgres.dsn(), world))
     with serving(postgres) as server:
-        fleet = Fleet(server.url, tokens, world=world)
-        seconds = asyncio.run(first_sync(server, fleet))
-    rate = world.reports / seconds
-    up = fleet.traffic.bytes_up
-    print(f"first sync: {seconds:.1f} s, {rate:,.0f} reports/s, {up / 2**20:.1f} MiB up")
+        seconds = asyncio.run(first_sync(server, world, tokens, waves))
+    print(f"first sync: {seconds:.1f} s, {world.reports / seconds:,.0f} reports/s")
     floor = asyncio.run(write_floor(postgres))
     print(
         f"floor: {floor:.1f} s, {world.reports / floor:,.0f} reports/s;"
@@ -111,8 +133,9 @@ async def write_floor(postgres: EmbeddedPostgres) -> float:
 def main() -> int:
     """Run it."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--clusters", type=int, default=200)
+    parser.add_argument("--clusters", type=int, default=1_000 if os.environ.get("BIG") else 200)
     parser.add_argument("--reports", type=int, default=1_000)
+    parser.add_argument("--waves", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="keep the data here")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fleetwatch-bench-") as temporary:
@@ -121,7 +144,7 @@ def main() -> int:
         folder.chmod(0o755)
         with EmbeddedPostgres(folder / "data", settings=SETTINGS) as postgres:
             asyncio.run(migrate(postgres.dsn()))
-            return measure(postgres, given.clusters, given.reports)
+            return measure(postgres, given.clusters, given.reports, given.waves)
 
 
 if __name__ == "__main__":
