@@ -9,6 +9,7 @@ import sys
 BENCHMARKS = {
     "graphql_findings": "findings(first: 100) against the same answer by hand",
     "finding_queries": "questions about 100 million findings (fills for six minutes)",
+    "storage": "bytes a finding, by table and index, against a row a finding",
     "operations": "ten operations against the same by hand, PostGraphile 5 and Strawberry's executor",
     "sync": "the first sync of 200 clusters with 1,000 reports against the floor of its rows",
     "reconnect": "agents that come back unchanged, an aggregator that is killed, a CVE found everywhere",

@@ -117,7 +117,8 @@ SELECT c.id, 'apps', (ARRAY['Deployment', 'Deployment', 'StatefulSet', 'DaemonSe
     'ns-' || n % {NAMESPACES}, 'app-' || n,
     jsonb_build_object('app', 'app-' || n, 'team', 'team-' || (n + c.id) % {TEAMS}), true, true, 1 + n % 3, true
 FROM cluster c CROSS JOIN generate_series(1, {{placements}} / 2) n ORDER BY c.id, n;
-INSERT INTO workload SELECT cluster_id, id, 'default', hashint8extended(id, 11), id % 256 FROM subject;
+INSERT INTO workload (cluster_id, subject_id, service_account, fingerprint, bucket)
+SELECT cluster_id, id, 'default', hashint8extended(id, 11), id % 256 FROM subject;
 INSERT INTO subject (cluster_id, api_group, kind, namespace, name, resolved, running)
 SELECT c.id, '', 'Namespace', 'ns-' || n, 'ns-' || n, true, true
 FROM cluster c CROSS JOIN generate_series(0, {NAMESPACES} - 1) n ORDER BY c.id, n;
@@ -145,13 +146,13 @@ INSERT INTO placement (cluster_id, subject_id, namespace, category, source, cont
 SELECT h.cluster_id, h.subject, h.namespace, h.category::finding_category,
     CASE h.category WHEN 'POLICY' THEN 'kyverno' ELSE 'trivy-operator' END,
     CASE h.category WHEN 'VULNERABILITY' THEN 'app' ELSE '' END,
-    CASE WHEN h.c < .05 AND h.former <> h.content THEN 2 ELSE 1 END,
+    CASE WHEN h.c < {{left}} AND h.former <> h.content THEN 2 ELSE 1 END,
     CASE k.keys WHEN '{{{{}}}}' THEN '{{{{}}}}' ELSE ARRAY[k.id] END, 1
 FROM held h JOIN content c ON c.id = h.content JOIN keyset k ON k.id = c.keyset_id ORDER BY h.id
 """
 
 # One report of a placement, three of a policy's; one in twenty leaves a superseded one behind, one in
-# a hundred is absent.
+# a hundred is absent. One placement in five has changed since it appeared.
 REPORTS = """
 CREATE TEMP TABLE written AS
 SELECT h.id AS placement, h.cluster_id, h.namespace, h.category, h.subject,
@@ -159,18 +160,21 @@ SELECT h.id AS placement, h.cluster_id, h.namespace, h.category, h.subject,
     (CASE WHEN r = 0 THEN 'SUPERSEDED' WHEN h.c > .99 THEN 'ABSENT' ELSE 'LIVE' END)::report_state AS state,
     greatest(h.appeared, h.changed) AS at
 FROM held h CROSS JOIN LATERAL generate_series(
-    CASE WHEN h.c < .05 AND h.former <> h.content THEN 0 ELSE 1 END,
-    CASE h.category WHEN 'POLICY' THEN 3 ELSE 1 END) r;
-INSERT INTO report (cluster_id, api_group, kind, namespace, name, sub_key, placement_id, content_id, image_id,
+    CASE WHEN h.c < {left} AND h.former <> h.content THEN 0 ELSE 1 END,
+    CASE h.category WHEN 'POLICY' THEN {policies} ELSE 1 END) r;
+INSERT INTO report_kind (api_group, kind) VALUES ('aquasecurity.github.io', 'VulnerabilityReport'),
+    ('aquasecurity.github.io', 'ConfigAuditReport'), ('wgpolicyk8s.io', 'PolicyReport');
+INSERT INTO report (cluster_id, key, kind_id, namespace, name, sub_key, placement_id, content_id, image_id,
     state, scanner, scanner_version, reported_at, observed_at, absent_since, fingerprint, bucket)
-SELECT cluster_id, CASE category WHEN 'POLICY' THEN 'wgpolicyk8s.io' ELSE 'aquasecurity.github.io' END,
-    CASE category WHEN 'VULNERABILITY' THEN 'VulnerabilityReport'
-        WHEN 'MISCONFIGURATION' THEN 'ConfigAuditReport' ELSE 'PolicyReport' END,
-    namespace, name, '', placement, content, CASE category WHEN 'VULNERABILITY' THEN content END,
+SELECT cluster_id, report_key(k.api_group, k.kind, namespace, name, ''), k.id, namespace, name, '',
+    placement, content, CASE category WHEN 'VULNERABILITY' THEN content END,
     state, CASE category WHEN 'POLICY' THEN 'kyverno' ELSE 'Trivy' END, '0.58.1', at, at,
     CASE state WHEN 'ABSENT' THEN now() END, hashint8extended(placement, hashtext(name)), hashtext(name) & 255
-FROM written ORDER BY placement;
-INSERT INTO placement_content
+FROM written JOIN report_kind k ON k.kind = CASE category WHEN 'VULNERABILITY' THEN 'VulnerabilityReport'
+    WHEN 'MISCONFIGURATION' THEN 'ConfigAuditReport' ELSE 'PolicyReport' END
+ORDER BY placement;
+INSERT INTO placement_content (placement_id, content_id, cluster_id, live, absent, superseded, image_id, since,
+    observed_at)
 SELECT placement_id, content_id, cluster_id, count(*) FILTER (WHERE state = 'LIVE'),
     count(*) FILTER (WHERE state = 'ABSENT'), count(*) FILTER (WHERE state = 'SUPERSEDED'), max(image_id),
     min(observed_at), max(observed_at)
@@ -178,18 +182,18 @@ FROM report GROUP BY 1, 2, 3 ORDER BY 1;
 INSERT INTO transition (placement_id, cluster_id, at, observed_at, before, after)
 SELECT id, cluster_id, at, at, before, after FROM (
     SELECT h.id, h.cluster_id, h.appeared AS at, '{{}}'::int[] AS before,
-        CASE WHEN h.c < .2 AND h.changed > h.appeared THEN ARRAY[b.keyset_id] ELSE ARRAY[a.keyset_id] END AS after
+        CASE WHEN h.c < {changed} AND h.changed > h.appeared THEN ARRAY[b.keyset_id] ELSE ARRAY[a.keyset_id] END AS after
     FROM held h JOIN content a ON a.id = h.content JOIN content b ON b.id = h.former
     UNION ALL
     SELECT h.id, h.cluster_id, h.changed, ARRAY[b.keyset_id], ARRAY[a.keyset_id]
     FROM held h JOIN content a ON a.id = h.content JOIN content b ON b.id = h.former
-    WHERE h.c < .2 AND h.changed > h.appeared AND a.keyset_id <> b.keyset_id) t ORDER BY at;
-INSERT INTO running_image
+    WHERE h.c < {changed} AND h.changed > h.appeared AND a.keyset_id <> b.keyset_id) t ORDER BY at;
+INSERT INTO running_image (cluster_id, subject_id, container, image_id, pods)
 SELECT cluster_id, subject, 'app', content, pods FROM held WHERE category = 'VULNERABILITY' ORDER BY id
 """
 
 COUNTS = """
-INSERT INTO usage
+INSERT INTO usage (content_id, cluster_id, namespace, "rows", placements, reports)
 SELECT pc.content_id, pc.cluster_id, p.namespace, count(*), count(*) FILTER (WHERE pc.live + pc.absent > 0),
     sum(pc.live + pc.absent)
 FROM placement_content pc JOIN placement p ON p.id = pc.placement_id GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
@@ -201,7 +205,7 @@ FROM (SELECT p.cluster_id, p.namespace, p.source, pc.content_id, count(*) AS pla
       FROM placement_content pc JOIN placement p ON p.id = pc.placement_id
       WHERE pc.live + pc.absent > 0 GROUP BY 1, 2, 3, 4) x
 JOIN content_count cc USING (content_id) GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6;
-INSERT INTO image_usage
+INSERT INTO image_usage (image_id, cluster_id, namespace, subject_id, reports, pods)
 SELECT image_id, cluster_id, namespace, subject_id, sum(reports), sum(pods) FROM (
     SELECT r.image_id, p.cluster_id, p.namespace, p.subject_id, 1 AS reports, 0 AS pods
     FROM report r JOIN placement p ON p.id = r.placement_id
@@ -212,8 +216,8 @@ SELECT image_id, cluster_id, namespace, subject_id, sum(reports), sum(pods) FROM
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4;
 INSERT INTO sync_root (cluster_id, kind, state, entries, root, newest_report_at, scanner)
 SELECT cluster_id, kind, 'SYNCED', count(*), bit_xor(fingerprint), max(at), max(scanner) FROM (
-    SELECT cluster_id, api_group || '/' || kind AS kind, fingerprint, reported_at AS at, scanner FROM report
-    WHERE state <> 'ABSENT'
+    SELECT cluster_id, api_group || '/' || kind AS kind, fingerprint, reported_at AS at, scanner
+    FROM report r JOIN report_kind k ON k.id = r.kind_id WHERE state <> 'ABSENT'
     UNION ALL SELECT cluster_id, 'inventory/Workload', fingerprint, NULL, NULL FROM workload
     UNION ALL SELECT cluster_id, 'inventory/Namespace', fingerprint, NULL, NULL FROM namespace
     UNION ALL SELECT cluster_id, 'inventory/Node', fingerprint, NULL, NULL FROM node) x
@@ -222,9 +226,15 @@ DROP TABLE made, known, open, place, held, written
 """
 
 
-async def load(dsn: str, *, size: float) -> int:
-    """Fill an empty, migrated database; return how many logical findings it holds."""
+async def load(dsn: str, *, size: float, plain: bool = False) -> int:
+    """Fill an empty, migrated database; return how many logical findings it holds.
+
+    A plain fleet has exactly one report and one transition a placement.
+    """
     numbers = {
+        "left": 0 if plain else 0.05,
+        "policies": 1 if plain else 3,
+        "changed": 0 if plain else 0.2,
         "contents": max(100, int(CONTENTS * size)),
         "vulnerabilities": max(200, int(VULNERABILITIES * min(1.0, 4 * size))),
         "clusters": max(10, int(CLUSTERS * size)),

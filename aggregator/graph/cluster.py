@@ -95,7 +95,10 @@ def _held(compilation: Compilation, row: Row, kept: str, value: str) -> str:
     inner = REPORT.row(compilation.statement, row)
     found = [
         inner.fill("{rp.cluster_id} = {up[k].cluster_id}"),
-        inner.fill("{rp.api_group} || '/' || {rp.kind} = {up[k].kind}"),
+        inner.fill(
+            "{rp.kind_id} = (SELECT o.id FROM report_kind o"
+            " WHERE o.api_group || '/' || o.kind = {up[k].kind})"
+        ),
         *REPORT.scope(compilation.statement, inner),
     ]
     return f"(SELECT {inner.fill(value)} FROM {inner.fill(REPORT.source)}{where(found)})"

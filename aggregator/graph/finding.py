@@ -94,7 +94,7 @@ class Finding(Node):
         Many(
             REPORT,
             "{rp.placement_id} = {up[pc].placement_id} AND {rp.content_id} = {up[f].content_id}",
-            "{rp.id}",
+            "{rp.key}",
             REPORTS_DEFAULT,
         ),
         "The reports that carry it here.",

@@ -39,7 +39,7 @@ FIRST_SEEN = (
     "coalesce((SELECT t.at FROM transition t WHERE t.placement_id = {pc.placement_id}"
     " AND NOT EXISTS (SELECT FROM keyset ks WHERE ks.id = ANY(t.before) AND {f.key} = ANY(ks.keys))"
     " AND EXISTS (SELECT FROM keyset ks WHERE ks.id = ANY(t.after) AND {f.key} = ANY(ks.keys))"
-    " ORDER BY t.at DESC, t.id DESC LIMIT 1), {pc.since})"
+    " ORDER BY t.at DESC LIMIT 1), {pc.since})"
 )
 
 OF_ENTRY = frozenset(

@@ -14,15 +14,16 @@ from aggregator.graph.tables import TRANSITION
 
 # Of a transition: the keys that are open after it and were not before.
 _OPENED = (
-    "(SELECT unnest(k.keys) AS key FROM keyset k WHERE k.id = ANY({tr.after})"
-    " EXCEPT SELECT unnest(k.keys) FROM keyset k WHERE k.id = ANY({tr.before})) {op}"
+    "SELECT unnest(k.keys) AS key FROM keyset k WHERE k.id = ANY({tr.after})"
+    " EXCEPT SELECT unnest(k.keys) FROM keyset k WHERE k.id = ANY({tr.before})"
 )
-_LATE = f"{TRANSITION.source} CROSS JOIN LATERAL {_OPENED}"
-# The entries with a key and the placement, looked up for each: joined freely, whole tables are read.
+_LATE = f"{TRANSITION.source} CROSS JOIN LATERAL ({_OPENED}) {{op}}"
+# The entries with a placement's keys: a content is read once for all of them. Joined freely, whole tables are.
 _ENTRIES = (
     "JOIN placement_content {pc} ON {pc.placement_id} = {cd.placement_id}"
-    " CROSS JOIN LATERAL (SELECT * FROM finding o WHERE o.key = {cd.key}"
-    " AND o.content_id = {pc.content_id} OFFSET 0) {f}"
+    " CROSS JOIN LATERAL (SELECT o.*, n.at AS opened_at FROM finding o"
+    " JOIN unnest({cd.keys}, {cd.times}) n (key, at) ON n.key = o.key"
+    " WHERE o.content_id = {pc.content_id} OFFSET 0) {f}"
     " CROSS JOIN LATERAL (SELECT * FROM placement o WHERE o.id = {pc.placement_id} OFFSET 0) {p}"
 )
 
@@ -36,11 +37,15 @@ def since(
     """
     late = _row(compilation, up)
     row = Row({**compilation.statement.row("f", "pc", "p", "cd"), "up": up})
-    candidates = late.fill(
+    latest = late.fill(
         f"SELECT {{tr.placement_id}}, {{op.key}}, max({{tr.at}}) AS at FROM {_LATE}"
     ) + where(_conditions(compilation, question, late, tie))
-    row["seen"] = row.fill("{cd.at}")
-    return row, f"({candidates} GROUP BY 1, 2) {row.fill('{cd} ' + _ENTRIES)}", []
+    candidates = (
+        "SELECT o.placement_id, array_agg(o.key) AS keys, array_agg(o.at) AS times"
+        f" FROM ({latest} GROUP BY 1, 2) o GROUP BY 1"
+    )
+    row["seen"] = row.fill("{f.opened_at}")
+    return row, f"({candidates}) {row.fill('{cd} ' + _ENTRIES)}", []
 
 
 def feed(
@@ -54,7 +59,8 @@ def feed(
     found = _conditions(compilation, question, late, tie)
     found.append(row.fill(f"{FIRST_SEEN} = {{tr.at}}"))  # it did not go and come again later
     walked = row.fill(
-        f"{_LATE} CROSS JOIN LATERAL (SELECT {{tr.placement_id}}, {{op.key}}) {{cd}} {_ENTRIES}"
+        f"{TRANSITION.source} CROSS JOIN LATERAL (SELECT {{tr.placement_id}}, ARRAY({_OPENED}) AS keys,"
+        f" NULL::timestamptz[] AS times) {{cd}} {_ENTRIES}"
     )
     return row, walked, found
 

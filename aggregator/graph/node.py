@@ -4,6 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import strawberry
 
@@ -24,6 +25,8 @@ from aggregator.graph.tables import (
     Table,
 )
 
+Part = int | UUID  # of a key
+
 
 def identity(type_name: str, key: str) -> str:
     """Return the template for a row's id."""
@@ -37,6 +40,7 @@ ORDINAL = (
     " JOIN finding g ON g.content_id = o.content_id AND g.key = {f.key}"
     " WHERE o.placement_id = {p.id} AND o.content_id < {f.content_id}) ELSE 0 END"
 )
+REPORT_ID = identity("Report", "{rp.cluster_id} || ':' || {rp.key}")
 FINDING_ID = identity("Finding", f"{{p.id}} || ':' || {{f.key}} || ':' || ({ORDINAL})")
 
 
@@ -45,16 +49,23 @@ class Node:
     id: strawberry.ID = column("NULL", "Opaque and stable; give it to `node`.")
 
 
-def decode(value: str) -> tuple[str, list[int]]:
+def decode(value: str) -> tuple[str, list[Part]]:
     """Return an id's type and key."""
     try:
-        name, *key = base64.b64decode(value.encode(), validate=True).decode("ascii").split(":")
-        numbers = [int(part) for part in key]
-    except (binascii.Error, UnicodeError, ValueError):
-        name, numbers = "", []
-    if LENGTHS.get(name) != len(numbers) or any(abs(number) >= 2**63 for number in numbers):
+        name, *parts = base64.b64decode(value.encode(), validate=True).decode("ascii").split(":")
+        key = [read(part) for read, part in zip(KEYS[name], parts, strict=True)]
+    except (binascii.Error, UnicodeError, ValueError, KeyError):
+        name, key = "", []
+    if not name:
         raise GraphError(BAD_INPUT, f"`id` is not an id that this API gave out: {value!r}.")
-    return name, numbers
+    return name, key
+
+
+def _number(part: str) -> int:
+    number = int(part)
+    if abs(number) >= 2**63:
+        raise ValueError(part)
+    return number
 
 
 TABLES: dict[str, tuple[Table, str]] = {
@@ -62,19 +73,24 @@ TABLES: dict[str, tuple[Table, str]] = {
     "Rule": (RULE, "{r.id}"),
     "Subject": (SUBJECT, "{s.id}"),
     "Image": (IMAGE, "{i.id}"),
-    "Report": (REPORT, "{rp.id}"),
 }
-LENGTHS = {"Finding": 3, "RuntimeEvent": 2, **dict.fromkeys(TABLES, 1)}
+# What the key of each type is made of.
+KEYS: dict[str, tuple[Callable[[str], Part], ...]] = {
+    "Finding": (_number, _number, _number),
+    "RuntimeEvent": (_number, _number),
+    "Report": (_number, UUID),
+    **dict.fromkeys(TABLES, (_number,)),
+}
 
 
 def _part(leaf: Given, type_name: str, index: int, path: tuple[str, ...]) -> Read:
-    def read(bindings: Bindings) -> int | None:
+    def read(bindings: Bindings) -> Part | None:
         try:
-            name, numbers = decode(leaf.read(bindings))
+            name, key = decode(leaf.read(bindings))
         except GraphError as error:
             error.path = path
             raise
-        return numbers[index] if name == type_name else None
+        return key[index] if name == type_name else None
 
     return read
 
@@ -90,6 +106,9 @@ def node(compilation: Compilation, row: Row, field: Selected) -> str:
         conditions = [f"{child.fill(key)} = {part}", *table.listed(statement, child)]
         tail = f" FROM {child.fill(table.source)}{where(conditions)}"
         found.append(f"({compilation.object_of(type_name, field, child, tail)})")
+    child = REPORT.row(statement, row)
+    tail = f" FROM {child.fill(REPORT.source)}{where(_report(statement, child, leaf, field.path))}"
+    found.append(f"({compilation.object_of('Report', field, child, tail)})")
     child = FINDING.row(statement, row)
     tail = f" FROM {child.fill(FINDING.source)}{where(_finding(statement, child, leaf, field.path))} LIMIT 1"
     found.append(f"({compilation.object_of('Finding', field, child, tail)})")
@@ -97,6 +116,14 @@ def node(compilation: Compilation, row: Row, field: Selected) -> str:
     tail = f" FROM {child.fill(RUNTIME_EVENT.source)}{where(_event(statement, child, leaf, field.path))}"
     found.append(f"({compilation.object_of('RuntimeEvent', field, child, tail)})")
     return f"coalesce({', '.join(found)})"
+
+
+def _report(statement: Statement, row: Row, leaf: Given, path: tuple[str, ...]) -> list[str]:
+    return [
+        row.fill("{rp.cluster_id} = ") + statement.bind(_part(leaf, "Report", 0, path), "bigint"),
+        row.fill("{rp.key} = ") + statement.bind(_part(leaf, "Report", 1, path), "uuid"),
+        *REPORT.listed(statement, row),
+    ]
 
 
 def _event(statement: Statement, row: Row, leaf: Given, path: tuple[str, ...]) -> list[str]:

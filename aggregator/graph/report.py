@@ -7,7 +7,7 @@ from aggregator.graph.arguments import Tree
 from aggregator.graph.compiler import Compilation
 from aggregator.graph.filters import ClusterFilter, StringFilter, among, chosen, given, text
 from aggregator.graph.mapping import Computed, One, column, lazy, mapped
-from aggregator.graph.node import Node, identity
+from aggregator.graph.node import REPORT_ID, Node
 from aggregator.graph.pages import Connection, Listing, Page, Term
 from aggregator.graph.scalars import (
     DateTime,
@@ -21,7 +21,7 @@ from aggregator.graph.selection import Selected
 from aggregator.graph.severities import OPEN, SeverityCounts, StatusCounts, counts
 from aggregator.graph.splices import content
 from aggregator.graph.statement import Row
-from aggregator.graph.tables import CLUSTER, IMAGE, REPORT, SUBJECT
+from aggregator.graph.tables import CLUSTER, IMAGE, REPORT, REPORT_GROUP, REPORT_KIND, SUBJECT
 
 
 @strawberry.input(description="Which reports. All that is given must hold.")
@@ -39,7 +39,7 @@ def conditions(compilation: Compilation, row: Row, tree: dict[str, Tree]) -> lis
     return [
         *cluster_filter.within(compilation, row.fill("{rp.cluster_id}"), tree.get("cluster")),
         *text(compilation, row.fill("{p.source}"), tree.get("source")),
-        *text(compilation, row.fill("{rp.kind}"), tree.get("kind")),
+        *text(compilation, row.fill(REPORT_KIND), tree.get("kind")),
         *text(compilation, row.fill("{rp.namespace}"), tree.get("namespace")),
         *text(compilation, row.fill("{rp.name}"), tree.get("name")),
         *among(row.fill("{rp.state}"), chosen(tree.get("state")), "report_state"),
@@ -61,15 +61,15 @@ def _counts(by: type[Severity] | type[FindingStatus], more: str) -> Computed:
 
 @strawberry.type(description="One report of a cluster, or its share for one subject and source.")
 class Report(Node):
-    id: strawberry.ID = column(identity("Report", "{rp.id}"), "Opaque and stable.")
+    id: strawberry.ID = column(REPORT_ID, "Opaque and stable.")
     cluster = mapped(
         One(CLUSTER, "{c.id} = {up[rp].cluster_id}"),
         "Where it is.",
         returns=lazy("cluster", "Cluster"),
     )
     source: str = column("{p.source}", "What produced it: trivy-operator, kyverno …")
-    group: str = column("{rp.api_group}", "Its API group.")
-    kind: str = column("{rp.kind}", "Its kind: VulnerabilityReport …")
+    group: str = column(REPORT_GROUP, "Its API group.")
+    kind: str = column(REPORT_KIND, "Its kind: VulnerabilityReport …")
     namespace: str | None = column("nullif({rp.namespace}, '')", "Null in cluster scope.")
     name: str = column("{rp.name}", "Its name.")
     state: ReportState = column("{rp.state}", "Whether it stands, is superseded or gone.")
@@ -104,7 +104,7 @@ class ReportConnection(Connection[Report]):
 
 REPORTS = Listing(
     table=REPORT,
-    orders={"ID": (Term("{rp.id}", "bigint"),)},
+    orders={"ID": (Term("{rp.cluster_id}", "int"), Term("{rp.key}", "uuid"))},
     default=("ID", Direction.ASC),
     conditions=conditions,
 )

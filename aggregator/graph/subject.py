@@ -105,7 +105,7 @@ class Subject(Node):
         returns=lazy("finding", "FindingConnection"),
     )
     reports = mapped(
-        Many(REPORT, "{p.subject_id} = {up[s].id}", "{rp.id}", MAX_REPORTS, USUAL_REPORTS),
+        Many(REPORT, "{p.subject_id} = {up[s].id}", "{rp.key}", MAX_REPORTS, USUAL_REPORTS),
         "The reports about it.",
         returns=listed("report", "Report"),
     )

@@ -98,6 +98,8 @@ REPORT = Table(
     "{rp.cluster_id}",
     "{p.namespace}",
 )
+REPORT_GROUP = "(SELECT o.api_group FROM report_kind o WHERE o.id = {rp.kind_id})"
+REPORT_KIND = "(SELECT o.kind FROM report_kind o WHERE o.id = {rp.kind_id})"
 FAILED_REPORT = Table(("fr",), "failed_report {fr}", "{fr.cluster_id}", "{fr.namespace}")
 PLACE = Table(
     ("pc", "p"),

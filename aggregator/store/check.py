@@ -134,7 +134,7 @@ OF_CLUSTER = (
         "present, scanned",
         """
         SELECT s.id,
-               coalesce(s.running, false) OR bool_or(r.id IS NOT NULL)
+               coalesce(s.running, false) OR bool_or(r.key IS NOT NULL)
                OR EXISTS (SELECT FROM namespace n WHERE n.subject_id = s.id)
                OR EXISTS (SELECT FROM node n WHERE n.subject_id = s.id) AS present,
                coalesce(bool_or(r.state <> 'SUPERSEDED'), false) AS scanned
@@ -166,8 +166,9 @@ OF_CLUSTER = (
         "entries, root",
         """
         SELECT kind, count(*)::int AS entries, bit_xor(fingerprint) AS root FROM (
-            SELECT api_group || '/' || kind AS kind, fingerprint FROM report
-            WHERE cluster_id = $1 AND state <> 'ABSENT'
+            SELECT k.api_group || '/' || k.kind AS kind, r.fingerprint
+            FROM report r JOIN report_kind k ON k.id = r.kind_id
+            WHERE r.cluster_id = $1 AND r.state <> 'ABSENT'
             UNION ALL
             SELECT api_group || '/' || kind, fingerprint FROM failed_report WHERE cluster_id = $1
             UNION ALL

@@ -14,15 +14,28 @@ from aggregator.store.pool import Connection
 from protocol.fingerprint import bucket
 from protocol.messages import Item, Key, Namespace, Node, Workload
 
+# What is there is updated, not inserted over: that takes an id each time, and these are of 32 bits.
 UPSERT_SUBJECTS = """
-INSERT INTO subject AS s (cluster_id, api_group, kind, namespace, name, labels, resolved, running,
-    pods)
-SELECT n.cluster_id, n.api_group, n.kind, n.namespace, n.name, n.labels::jsonb, true, true, n.pods
-FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[])
-     AS n (cluster_id, api_group, kind, namespace, name, labels, pods)
-ON CONFLICT (cluster_id, namespace, kind, name, api_group) DO UPDATE SET
-    labels = excluded.labels, resolved = true, running = true, pods = excluded.pods
-RETURNING cluster_id, api_group, kind, namespace, name, id
+WITH n AS (
+    SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[])
+        AS n (cluster_id, api_group, kind, namespace, name, labels, pods)
+),
+known AS (
+    UPDATE subject s SET labels = n.labels::jsonb, resolved = true, running = true, pods = n.pods
+    FROM n
+    WHERE (s.cluster_id, s.namespace, s.kind, s.name, s.api_group)
+        = (n.cluster_id, n.namespace, n.kind, n.name, n.api_group)
+    RETURNING s.cluster_id, s.api_group, s.kind, s.namespace, s.name, s.id
+),
+added AS (
+    INSERT INTO subject (cluster_id, api_group, kind, namespace, name, labels, resolved, running, pods)
+    SELECT n.cluster_id, n.api_group, n.kind, n.namespace, n.name, n.labels::jsonb, true, true, n.pods
+    FROM n WHERE NOT EXISTS (
+        SELECT FROM subject s WHERE (s.cluster_id, s.namespace, s.kind, s.name, s.api_group)
+            = (n.cluster_id, n.namespace, n.kind, n.name, n.api_group))
+    RETURNING cluster_id, api_group, kind, namespace, name, id
+)
+SELECT * FROM known UNION ALL SELECT * FROM added
 """
 
 UPSERT_WORKLOADS = """
@@ -30,11 +43,11 @@ WITH n AS (
     SELECT * FROM unnest($1::int[], $2::bigint[], $3::text[], $4::bigint[], $5::smallint[])
         AS n (cluster_id, subject_id, service_account, fingerprint, bucket)
 ),
-before AS (SELECT w.cluster_id, w.fingerprint FROM workload w JOIN n USING (cluster_id, subject_id)),
+before AS (SELECT w.cluster_id, w.fingerprint FROM workload w JOIN n USING (subject_id)),
 written AS (
     INSERT INTO workload (cluster_id, subject_id, service_account, fingerprint, bucket)
     SELECT * FROM n
-    ON CONFLICT (cluster_id, subject_id) DO UPDATE SET
+    ON CONFLICT (subject_id) DO UPDATE SET
         service_account = excluded.service_account, fingerprint = excluded.fingerprint
 )
 SELECT cluster_id, fingerprint FROM before
@@ -103,7 +116,7 @@ WITH gone AS (
             AS k (cluster_id, namespace, name, sub)
     WHERE s.cluster_id = k.cluster_id AND s.namespace = k.namespace AND s.name = k.name
       AND s.api_group || '/' || s.kind = k.sub
-      AND w.cluster_id = s.cluster_id AND w.subject_id = s.id
+      AND w.subject_id = s.id
     RETURNING w.cluster_id, w.subject_id, w.fingerprint
 )
 {_GONE}

@@ -126,8 +126,8 @@ removed AS (
         SELECT FROM now n WHERE n.subject_id = u.subject_id AND n.image_id = u.image_id)
 )
 INSERT INTO image_usage AS u (image_id, cluster_id, namespace, subject_id, reports, pods)
-SELECT * FROM now ORDER BY image_id, cluster_id, namespace, subject_id
-ON CONFLICT (image_id, cluster_id, namespace, subject_id)
+SELECT * FROM now ORDER BY image_id, cluster_id, subject_id
+ON CONFLICT (image_id, cluster_id, subject_id)
 DO UPDATE SET reports = excluded.reports, pods = excluded.pods
 WHERE (u.reports, u.pods) <> (excluded.reports, excluded.pods)
 """

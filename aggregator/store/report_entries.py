@@ -59,6 +59,7 @@ async def upsert(connection: Connection, entries: Sequence[ReportEntry], roots: 
     if not entries:
         return set()
     keys = reports.key_columns([entry.key for entry in entries])
+    await connection.execute(reports.ADD_KINDS, keys[1], keys[2])
     touched = roots.move_rows(await connection.fetch(reports.STANDING, *keys), -1)
     subjects = sorted(
         {

@@ -16,6 +16,17 @@ REPORT_COLUMNS = 26
 KEY_COLUMNS = 6  # cluster_id, api_group, kind, namespace, name, sub_key
 
 KEYS = "unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])"
+KEY = "report_key(k.api_group, k.kind, k.namespace, k.name, k.sub_key)"  # of a row of KEYS
+
+# A catalogue that all clusters share, so by its key.
+ADD_KINDS = """
+INSERT INTO report_kind (api_group, kind)
+SELECT DISTINCT n.api_group, n.kind FROM unnest($1::text[], $2::text[]) AS n (api_group, kind)
+WHERE NOT EXISTS (
+    SELECT FROM report_kind k WHERE (k.api_group, k.kind) = (n.api_group, n.kind))
+ORDER BY 1, 2
+ON CONFLICT (api_group, kind) DO NOTHING
+"""
 
 # The columns of an incoming report, in the order of `ReportRow`.
 INCOMING = """
@@ -68,25 +79,30 @@ JOIN subject s ON (s.cluster_id, s.namespace, s.kind, s.name, s.api_group)
     = (i.cluster_id, i.subject_namespace, i.subject_kind, i.subject_name, i.subject_group)
 JOIN content c ON c.digest = i.content
 LEFT JOIN unnest($27::text[], $28::text[]) AS cat (kind, category) ON cat.kind = c.kind
-ON CONFLICT (subject_id, source, category, container) DO NOTHING
+WHERE NOT EXISTS (  -- what conflicts takes an id all the same, and these are of 32 bits
+    SELECT FROM placement p
+    WHERE p.subject_id = s.id AND p.source = i.source AND p.container = i.container
+      AND p.category IS NOT DISTINCT FROM cat.category::finding_category)
+ON CONFLICT (subject_id, category, source, container) DO NOTHING
 """
 
 # What stands at these keys: placements to count again, and the roots without them.
 STANDING = f"""
-SELECT r.cluster_id, r.api_group || '/' || r.kind AS kind,
+SELECT k.cluster_id, k.api_group || '/' || k.kind AS kind,
        count(*) FILTER (WHERE r.state <> 'ABSENT')::int AS entries,
        coalesce(bit_xor(r.fingerprint) FILTER (WHERE r.state <> 'ABSENT'), 0) AS root,
        array_agg(DISTINCT r.placement_id) AS placements
 FROM {KEYS} AS k (cluster_id, api_group, kind, namespace, name, sub_key)
-JOIN report r USING (cluster_id, api_group, kind, namespace, name, sub_key)
+JOIN report r ON (r.cluster_id, r.key) = (k.cluster_id, {KEY})
 GROUP BY 1, 2
 """
 
 UPSERT = f"""
 WITH {INCOMING},
 resolved AS (
-    SELECT i.*, p.id AS placement_id, c.id AS content_id, im.id AS image_id
+    SELECT i.*, p.id AS placement_id, c.id AS content_id, im.id AS image_id, rk.id AS kind_id
     FROM incoming i
+    JOIN report_kind rk ON (rk.api_group, rk.kind) = (i.api_group, i.kind)
     JOIN subject s ON (s.cluster_id, s.namespace, s.kind, s.name, s.api_group)
         = (i.cluster_id, i.subject_namespace, i.subject_kind, i.subject_name, i.subject_group)
     JOIN content c ON c.digest = i.content
@@ -97,56 +113,57 @@ resolved AS (
         = (i.registry, i.repository, i.tag, i.image_digest)
 ),
 written AS (
-    INSERT INTO report (cluster_id, api_group, kind, namespace, name, sub_key, uid, placement_id,
+    INSERT INTO report (cluster_id, key, kind_id, namespace, name, sub_key, uid, placement_id,
         content_id, image_id, state, scanner, scanner_version, labels, reported_at, observed_at,
         fingerprint, bucket)
-    SELECT cluster_id, api_group, kind, namespace, name, sub_key, uid, placement_id, content_id,
-        image_id,
+    SELECT cluster_id, report_key(api_group, kind, namespace, name, sub_key), kind_id, namespace, name,
+        sub_key, uid, placement_id, content_id, image_id,
         CASE WHEN superseded THEN 'SUPERSEDED' ELSE 'LIVE' END::report_state,
         scanner, scanner_version, labels::jsonb, to_timestamp(reported_at / 1000.0),
         to_timestamp(observed_at / 1000.0), fingerprint, bucket
     FROM resolved
-    ON CONFLICT (cluster_id, kind, namespace, name, sub_key, api_group) DO UPDATE SET
+    ON CONFLICT (cluster_id, key) DO UPDATE SET
         uid = excluded.uid, placement_id = excluded.placement_id,
         content_id = excluded.content_id, image_id = excluded.image_id, state = excluded.state,
         scanner = excluded.scanner, scanner_version = excluded.scanner_version,
         labels = excluded.labels, reported_at = excluded.reported_at,
         observed_at = excluded.observed_at, absent_since = NULL,
         fingerprint = excluded.fingerprint, bucket = excluded.bucket
-    RETURNING cluster_id, api_group || '/' || kind AS kind, fingerprint, placement_id
+    RETURNING cluster_id, kind_id, fingerprint, placement_id
 )
-SELECT cluster_id, kind, count(*)::int AS entries, bit_xor(fingerprint) AS root,
-       array_agg(DISTINCT placement_id) AS placements
-FROM written GROUP BY 1, 2
+SELECT w.cluster_id, rk.api_group || '/' || rk.kind AS kind, count(*)::int AS entries,
+       bit_xor(w.fingerprint) AS root, array_agg(DISTINCT w.placement_id) AS placements
+FROM written w JOIN report_kind rk ON rk.id = w.kind_id GROUP BY 1, 2
 """
 
 # Scanners delete and scan again on a TTL: while its subject runs, what a place showed last stays,
 # marked ABSENT, until it returns or grace passes.
-REMOVE = """
+REMOVE = f"""
 WITH target AS (
-    SELECT r.id, r.placement_id, r.cluster_id, r.api_group, r.kind, r.state, r.fingerprint,
+    SELECT r.key, r.placement_id, r.cluster_id, k.api_group, k.kind, r.state, r.fingerprint,
            to_timestamp(k.observed_at / 1000.0) AS observed_at
     FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
                 $7::bigint[])
          AS k (cluster_id, api_group, kind, namespace, name, sub_key, observed_at)
-    JOIN report r USING (cluster_id, api_group, kind, namespace, name, sub_key)
-    WHERE r.state::text <> 'ABSENT'  -- as text, or the index by bucket is taken: all rows of a kind
+    JOIN report r ON (r.cluster_id, r.key) = (k.cluster_id, {KEY})
+    WHERE r.state <> 'ABSENT'
 ),
 gone AS (
     SELECT t.*, t.state = 'LIVE' AND coalesce(s.running, false) AND NOT EXISTS (
                SELECT FROM report other
                WHERE other.placement_id = t.placement_id AND other.state = 'LIVE'
-                 AND other.id NOT IN (SELECT id FROM target)) AS stays
+                 AND (other.cluster_id, other.key) NOT IN (SELECT cluster_id, key FROM target)) AS stays
     FROM target t
     JOIN placement p ON p.id = t.placement_id
     JOIN subject s ON s.id = p.subject_id
 ),
 marked AS (
     UPDATE report r SET state = 'ABSENT', absent_since = $8, observed_at = gone.observed_at
-    FROM gone WHERE r.id = gone.id AND gone.stays
+    FROM gone WHERE (r.cluster_id, r.key) = (gone.cluster_id, gone.key) AND gone.stays
 ),
 removed AS (
-    DELETE FROM report r USING gone WHERE r.id = gone.id AND NOT gone.stays
+    DELETE FROM report r USING gone
+    WHERE (r.cluster_id, r.key) = (gone.cluster_id, gone.key) AND NOT gone.stays
 )
 SELECT cluster_id, api_group || '/' || kind AS kind, count(*)::int AS entries,
        bit_xor(fingerprint) AS root, array_agg(DISTINCT placement_id) AS placements
@@ -166,7 +183,8 @@ WHERE r.placement_id = ANY($1::bigint[]) AND r.state = 'ABSENT'
 DROP_KIND = """
 DELETE FROM report r
 USING unnest($1::int[], $2::text[], $3::text[]) AS k (cluster_id, api_group, kind)
-WHERE (r.cluster_id, r.api_group, r.kind) = (k.cluster_id, k.api_group, k.kind)
+JOIN report_kind rk USING (api_group, kind)
+WHERE r.cluster_id = k.cluster_id AND r.kind_id = rk.id
 RETURNING r.placement_id
 """
 

@@ -47,6 +47,9 @@ INSERT INTO subject (cluster_id, api_group, kind, namespace, name, present)
 SELECT n.*, false
 FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[])
      AS n (cluster_id, api_group, kind, namespace, name)
+WHERE NOT EXISTS (  -- what conflicts takes an id all the same, and these are of 32 bits
+    SELECT FROM subject s WHERE (s.cluster_id, s.namespace, s.kind, s.name, s.api_group)
+        = (n.cluster_id, n.namespace, n.kind, n.name, n.api_group))
 ON CONFLICT (cluster_id, namespace, kind, name, api_group) DO NOTHING
 """
 SUBJECT_IDS = """

@@ -71,8 +71,9 @@ UPDATE agent_session SET last_full_sync_at = now() WHERE cluster_id = ANY($1::in
 
 # Entries of a kind, wherever they are stored: $1 cluster, $2 group, $3 kind.
 _REPORT_ENTRIES = """
-SELECT namespace, name, sub_key AS sub, fingerprint, bucket FROM report
-WHERE cluster_id = $1 AND api_group = $2 AND kind = $3 AND state <> 'ABSENT'
+SELECT r.namespace, r.name, r.sub_key AS sub, r.fingerprint, r.bucket
+FROM report r JOIN report_kind k ON k.id = r.kind_id
+WHERE r.cluster_id = $1 AND k.api_group = $2 AND k.kind = $3 AND r.state <> 'ABSENT'
 UNION ALL
 SELECT namespace, name, sub_key, fingerprint, bucket FROM failed_report
 WHERE cluster_id = $1 AND api_group = $2 AND kind = $3

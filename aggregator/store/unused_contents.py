@@ -62,8 +62,7 @@ ORDER BY digest FOR UPDATE SKIP LOCKED
 DROP = """
 WITH unused AS (
     SELECT id FROM unnest($1::bigint[]) AS n (id)
-    WHERE (SELECT true FROM report r WHERE r.content_id = n.id LIMIT 1) IS NULL
-      AND (SELECT true FROM placement_content pc WHERE pc.content_id = n.id LIMIT 1) IS NULL
+    WHERE (SELECT true FROM placement_content pc WHERE pc.content_id = n.id LIMIT 1) IS NULL
 ),
 marks AS (DELETE FROM unused_content WHERE content_id = ANY($1::bigint[])),
 findings AS (DELETE FROM finding f USING unused u WHERE f.content_id = u.id),

@@ -12,9 +12,10 @@ from bench.simulator.ledger import INVENTORY
 from protocol import messages as m
 
 HELD = """
-SELECT r.api_group || '/' || r.kind, r.namespace, r.name, r.sub_key, r.fingerprint, r.state::text,
+SELECT rk.api_group || '/' || rk.kind, r.namespace, r.name, r.sub_key, r.fingerprint, r.state::text,
        c.digest
-FROM report r JOIN content c ON c.id = r.content_id JOIN cluster k ON k.id = r.cluster_id
+FROM report r JOIN report_kind rk ON rk.id = r.kind_id JOIN content c ON c.id = r.content_id
+JOIN cluster k ON k.id = r.cluster_id
 WHERE k.name = $1 AND r.state <> 'ABSENT'
 UNION ALL
 SELECT f.api_group || '/' || f.kind, f.namespace, f.name, f.sub_key, f.fingerprint, 'FAILED', NULL

@@ -9,7 +9,7 @@ from tests.aggregator.store.recount import assert_counts_equal_a_recount
 STATE = """
 SELECT 'finding', sum(hashtext(concat_ws('/', content_id, rule_id, ordinal, status, severity))::bigint)
 FROM finding
-UNION ALL SELECT 'report', sum(hashtext(concat_ws('/', cluster_id, kind, name, content_id, state))::bigint)
+UNION ALL SELECT 'report', sum(hashtext(concat_ws('/', cluster_id, key, name, content_id, state))::bigint)
 FROM report
 UNION ALL SELECT 'subject', sum(hashtext(concat_ws('/', cluster_id, namespace, name, labels))::bigint)
 FROM subject

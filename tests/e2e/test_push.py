@@ -37,7 +37,8 @@ async def test_a_pushed_cluster_says_how_fresh_its_kinds_are(aggregator: Aggrega
     assert sum(kind["reports"] for kind in cluster["kinds"]) == held
     kinds = {f"{kind['group']}/{kind['kind']}": kind for kind in cluster["kinds"]}
     newest = await aggregator.pool.fetch(
-        "SELECT api_group || '/' || kind AS kind, max(reported_at) AS at FROM report GROUP BY 1"
+        "SELECT api_group || '/' || kind AS kind, max(reported_at) AS at"
+        " FROM report r JOIN report_kind k ON k.id = r.kind_id GROUP BY 1"
     )
     for row in newest:
         told = kinds[row["kind"]]["newestReportAt"]

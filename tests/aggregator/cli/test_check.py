@@ -29,7 +29,11 @@ async def test_a_sound_database_is_said_to_be_sound(pool: Pool, dsn: str) -> Non
 
 async def test_what_differs_is_reported_for_people_and_programs(pool: Pool, dsn: str) -> None:
     cluster = await add_cluster(pool)
-    await pool.execute("INSERT INTO usage VALUES (7, $1, 'web', 1, 2, 3)", cluster)
+    await pool.execute(
+        "INSERT INTO usage (content_id, cluster_id, namespace, rows, placements, reports)"
+        " VALUES (7, $1, 'web', 1, 2, 3)",
+        cluster,
+    )
 
     status, output, _ = await fleetwatch("--database-url", dsn)
     assert status == 1

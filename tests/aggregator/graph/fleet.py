@@ -8,6 +8,7 @@ from typing import Any
 import zstandard
 from msgspec import Struct
 
+from aggregator.store import reports
 from aggregator.store.pool import Connection
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -181,7 +182,8 @@ SMALL = Fleet(CLUSTERS, SUBJECTS, REPORTS, RUNNING)
 
 # What is kept of reports; equal to what ingest keeps (aggregator/store).
 RECOUNT = """
-INSERT INTO placement_content
+INSERT INTO placement_content (placement_id, content_id, cluster_id, live, absent, superseded, image_id,
+    since, observed_at)
 SELECT r.placement_id, r.content_id, r.cluster_id,
     count(*) FILTER (WHERE r.state = 'LIVE'), count(*) FILTER (WHERE r.state = 'ABSENT'),
     count(*) FILTER (WHERE r.state = 'SUPERSEDED'),
@@ -198,11 +200,11 @@ SELECT p.cluster_id, p.namespace, p.source, f.category, f.severity, f.status,
 FROM placement_content pc JOIN placement p ON p.id = pc.placement_id
 JOIN finding f ON f.content_id = pc.content_id
 WHERE pc.live + pc.absent > 0 GROUP BY 1, 2, 3, 4, 5, 6;
-INSERT INTO usage
+INSERT INTO usage (content_id, cluster_id, namespace, "rows", placements, reports)
 SELECT pc.content_id, pc.cluster_id, p.namespace, sum(pc.live + pc.absent + pc.superseded),
     count(*) FILTER (WHERE pc.live + pc.absent > 0), sum(pc.live + pc.absent)
 FROM placement_content pc JOIN placement p ON p.id = pc.placement_id GROUP BY 1, 2, 3;
-INSERT INTO image_usage
+INSERT INTO image_usage (image_id, cluster_id, namespace, subject_id, reports, pods)
 SELECT image_id, cluster_id, namespace, subject_id, sum(reports), sum(pods) FROM (
     SELECT r.image_id, r.cluster_id, p.namespace, p.subject_id,
         count(*) AS reports, 0 AS pods
@@ -222,7 +224,7 @@ UPDATE subject s SET
 KINDS = """
 INSERT INTO sync_root (cluster_id, kind, state, entries, newest_report_at, scanner)
 SELECT cluster_id, api_group || '/' || kind, 'SYNCED', count(*), max(reported_at), max(scanner)
-FROM report GROUP BY 1, 2;
+FROM report r JOIN report_kind k ON k.id = r.kind_id GROUP BY 1, 2;
 INSERT INTO sync_root (cluster_id, kind, state, entries)
 SELECT id, 'inventory/Workload', 'SYNCED', 1 FROM cluster WHERE mode = 'AGENT';
 INSERT INTO sync_root (cluster_id, kind, state, message)
@@ -348,7 +350,8 @@ async def _load_clusters(connection: Connection, fleet: Fleet) -> None:
         ],
     )
     await connection.executemany(
-        "INSERT INTO running_image VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO running_image (cluster_id, subject_id, container, image_id, pods)"
+        " VALUES ($1, $2, $3, $4, $5)",
         [(fleet.subjects[s][0] + 1, s + 1, c, i + 1, pods) for s, c, i, pods in fleet.running],
     )
     await connection.execute(
@@ -371,7 +374,7 @@ async def _load_reports(connection: Connection, fleet: Fleet) -> None:
         placement = await connection.fetchval(
             "INSERT INTO placement (cluster_id, subject_id, namespace, category, source, container)"
             " VALUES ($1, $2, $3, $4::text::finding_category, $5, $6)"
-            " ON CONFLICT (subject_id, source, category, container)"
+            " ON CONFLICT (subject_id, category, source, container)"
             " DO UPDATE SET source = excluded.source RETURNING id",
             cluster + 1,
             subject + 1,
@@ -380,14 +383,18 @@ async def _load_reports(connection: Connection, fleet: Fleet) -> None:
             source,
             container,
         )
+        group = "wgpolicyk8s.io" if source == "kyverno" else "aquasecurity.github.io"
         kind = CONTENTS[content][0]
+        await connection.execute(reports.ADD_KINDS, [group], [kind])
         await connection.execute(
-            "INSERT INTO report (cluster_id, api_group, kind, namespace, name, sub_key,"
+            "INSERT INTO report (cluster_id, key, kind_id, namespace, name, sub_key,"
             " placement_id, content_id, image_id, state, scanner, scanner_version, reported_at,"
-            " observed_at, fingerprint, bucket) VALUES ($1, $2, $3, $4, $5, '', $6, $7, $8,"
-            " $9::text::report_state, $10, $11, $12, $13, $14, 0)",
+            " observed_at, fingerprint, bucket)"
+            " SELECT $1, report_key(api_group, kind, $4, $5, ''), id, $4, $5, '', $6, $7, $8,"
+            " $9::text::report_state, $10, $11, $12, $13, $14, 0"
+            " FROM report_kind WHERE (api_group, kind) = ($2, $3)",
             cluster + 1,
-            "wgpolicyk8s.io" if source == "kyverno" else "aquasecurity.github.io",
+            group,
             kind,
             namespace,
             name,

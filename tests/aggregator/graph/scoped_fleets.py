@@ -100,8 +100,8 @@ SUBJECT_NAMESPACE = "CASE WHEN kind = 'Namespace' AND api_group = '' THEN name E
 # how many there are elsewhere.
 KINDS_WITHIN = """
 UPDATE sync_root k SET (entries, newest_report_at) = (
-    SELECT count(*), max(r.reported_at) FROM report r
-    WHERE r.cluster_id = k.cluster_id AND r.api_group || '/' || r.kind = k.kind)
+    SELECT count(*), max(r.reported_at) FROM report r JOIN report_kind rk ON rk.id = r.kind_id
+    WHERE r.cluster_id = k.cluster_id AND rk.api_group || '/' || rk.kind = k.kind)
 WHERE k.kind NOT LIKE 'inventory/%'
 """
 COUNTED = (

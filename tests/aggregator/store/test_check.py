@@ -13,7 +13,8 @@ FAULTS = {
     "placement_content": "UPDATE placement_content SET absent = 1 WHERE cluster_id = 1",
     "severity_count": "DELETE FROM severity_count WHERE cluster_id = 1",
     "cluster_severity_count": "UPDATE cluster_severity_count SET findings = 9 WHERE cluster_id = 1",
-    "usage": "INSERT INTO usage VALUES (77, 1, 'default', 1, 1, 1)",
+    "usage": "INSERT INTO usage (content_id, cluster_id, namespace, rows, placements, reports)"
+    " VALUES (77, 1, 'default', 1, 1, 1)",
     "image_usage": "UPDATE image_usage SET pods = pods + 1 WHERE cluster_id = 1",
     "subject": "UPDATE subject SET scanned = false WHERE cluster_id = 1",
     "placement": "UPDATE placement SET keysets = '{}' WHERE cluster_id = 1",
@@ -98,7 +99,8 @@ async def test_an_example_shows_both_sides(fleet: Pool) -> None:
 
 async def test_examples_are_few(fleet: Pool) -> None:
     await fleet.execute(
-        "INSERT INTO usage SELECT n, 1, 'x', 1, 1, 1 FROM generate_series(100, 199) n"
+        "INSERT INTO usage (content_id, cluster_id, namespace, rows, placements, reports)"
+        " SELECT n, 1, 'x', 1, 1, 1 FROM generate_series(100, 199) n"
     )
 
     [drift] = await found(fleet)

@@ -108,7 +108,9 @@ async def test_a_name_and_uid_are_free_before_the_rows_are_gone(pool: Pool) -> N
 async def test_a_removal_goes_in_batches(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster_id = await add(pool, "gone")
     await pool.execute(
-        "INSERT INTO usage SELECT n, $1, 'a', 1, 1, 1 FROM generate_series(1, 25) n", cluster_id
+        "INSERT INTO usage (content_id, cluster_id, namespace, rows, placements, reports)"
+        " SELECT n, $1, 'a', 1, 1, 1 FROM generate_series(1, 25) n",
+        cluster_id,
     )
     await remove(pool, "gone")
     monkeypatch.setattr(removal, "ROWS", 10)

@@ -155,7 +155,7 @@ async def assert_history_says_what_shows(pool: Pool) -> None:
     assert not await pool.fetchval(
         """
         SELECT bool_or(falls) FROM (
-            SELECT at <= lag(at) OVER (PARTITION BY placement_id ORDER BY id) AS falls
+            SELECT at <= lag(at) OVER (PARTITION BY placement_id ORDER BY ctid) AS falls  -- as written
             FROM transition) t"""
     )
 

@@ -54,7 +54,7 @@ async def test_a_content_goes_with_its_findings_and_history_stays(pool: Pool) ->
     await send(pool, cluster, report(gone), gone)
     await send(pool, cluster, report(kept, "other", workload="db"), kept)
     await send(pool, cluster, report(kept), kept)  # rescanned: two findings are fixed
-    transitions = await pool.fetch("SELECT * FROM transition ORDER BY id")
+    transitions = await pool.fetch("SELECT * FROM transition ORDER BY placement_id, at")
     keysets = await pool.fetch("SELECT * FROM keyset ORDER BY id")
 
     await unused_contents.mark(pool)
@@ -66,7 +66,7 @@ async def test_a_content_goes_with_its_findings_and_history_stays(pool: Pool) ->
     assert await pool.fetchval("SELECT count(*) FROM content_package") == 0
     assert await pool.fetchval("SELECT count(*) FROM rule") == 3  # the catalogue stays
     assert await marked(pool) == 0
-    assert await pool.fetch("SELECT * FROM transition ORDER BY id") == transitions
+    assert await pool.fetch("SELECT * FROM transition ORDER BY placement_id, at") == transitions
     assert await pool.fetch("SELECT * FROM keyset ORDER BY id") == keysets
     await assert_counts_equal_a_recount(pool)
 

@@ -152,7 +152,8 @@ async def test_clocks_that_are_wrong_change_no_time(aggregator: Aggregator, flee
 
 async def test_a_difference_is_seen(aggregator: Aggregator, fleet: Fleet) -> None:
     await aggregator.pool.execute(
-        "DELETE FROM report WHERE id IN (SELECT max(id) FROM report WHERE kind = $1)",
+        "DELETE FROM report WHERE key IN (SELECT r.key FROM report r JOIN report_kind k ON k.id = r.kind_id"
+        " WHERE k.kind = $1 LIMIT 1)",
         Configuration.kind.rpartition("/")[2],
     )
 

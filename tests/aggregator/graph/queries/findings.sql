@@ -25,12 +25,14 @@
                       WHERE ks.id = ANY(t.before) AND x3.f_key = ANY(ks.keys)) AND EXISTS (SELECT
                       FROM keyset ks
                     WHERE ks.id = ANY(t.after) AND x3.f_key = ANY(ks.keys))
-                ORDER BY t.at DESC, t.id DESC LIMIT 1), x3.pc_since)), ',"observedAt":', to_json(x3.pc_observed_at), ',"rule":', CASE WHEN o1.found THEN concat('{"key":', to_json(o1.r_key), ',"title":', coalesce(to_json(o1.r_title), 'null'), '}') END, ',"cluster":', CASE WHEN o2.found THEN concat('{"name":', to_json(o2.c_name), '}') END, ',"subject":', CASE WHEN o3.found THEN concat('{"kind":', to_json(o3.s_kind), ',"name":', to_json(o3.s_name), '}') END, ',"image":', coalesce(CASE WHEN o4.found THEN concat('{"name":', to_json(o4.i_name), '}') END, 'null'), ',"package":', coalesce(CASE WHEN x3.f_package IS NOT NULL THEN concat('{"name":', to_json(x3.f_package), ',"installedVersion":', coalesce(to_json(x3.f_installed_version), 'null'), ',"fixedVersion":', coalesce(to_json(x3.f_fixed_version), 'null'), ',"type":', coalesce(to_json(x3.f_package_type), 'null'), ',"purl":', coalesce(to_json(x3.f_purl), 'null'), ',"path":', coalesce(to_json(x3.f_package_path), 'null'), '}') END, 'null'), ',"reports":', (SELECT concat('[', string_agg(j1.o, ','), ']')
-                  FROM (SELECT concat('{"kind":', to_json(rp1.kind), ',"name":', to_json(rp1.name), ',"state":"', rp1.state, '"}') AS o
+                ORDER BY t.at DESC LIMIT 1), x3.pc_since)), ',"observedAt":', to_json(x3.pc_observed_at), ',"rule":', CASE WHEN o1.found THEN concat('{"key":', to_json(o1.r_key), ',"title":', coalesce(to_json(o1.r_title), 'null'), '}') END, ',"cluster":', CASE WHEN o2.found THEN concat('{"name":', to_json(o2.c_name), '}') END, ',"subject":', CASE WHEN o3.found THEN concat('{"kind":', to_json(o3.s_kind), ',"name":', to_json(o3.s_name), '}') END, ',"image":', coalesce(CASE WHEN o4.found THEN concat('{"name":', to_json(o4.i_name), '}') END, 'null'), ',"package":', coalesce(CASE WHEN x3.f_package IS NOT NULL THEN concat('{"name":', to_json(x3.f_package), ',"installedVersion":', coalesce(to_json(x3.f_installed_version), 'null'), ',"fixedVersion":', coalesce(to_json(x3.f_fixed_version), 'null'), ',"type":', coalesce(to_json(x3.f_package_type), 'null'), ',"purl":', coalesce(to_json(x3.f_purl), 'null'), ',"path":', coalesce(to_json(x3.f_package_path), 'null'), '}') END, 'null'), ',"reports":', (SELECT concat('[', string_agg(j1.o, ','), ']')
+                        FROM (SELECT concat('{"kind":', to_json((SELECT o.kind
+                        FROM report_kind o
+                  WHERE o.id = rp1.kind_id)), ',"name":', to_json(rp1.name), ',"state":"', rp1.state, '"}') AS o
                   FROM report rp1
                   JOIN placement p1 ON p1.id = rp1.placement_id
                   WHERE rp1.placement_id = x3.pc_placement_id AND rp1.content_id = x3.f_content_id
-            ORDER BY rp1.id LIMIT 5) j1), '}') AS o
+            ORDER BY rp1.key LIMIT 5) j1), '}') AS o
             FROM page1 x3
               LEFT JOIN LATERAL (SELECT true AS found, r1.key AS r_key, r1.title AS r_title
               FROM rule r1

@@ -9,23 +9,26 @@
         FROM keyset k
       WHERE k.id = ANY(tr1.before)) op1
         WHERE tr1.at >= $1::timestamptz LIMIT 20000 + 1) o) <= 20000 THEN '!0' ELSE concat('{"findings":', (WITH page1 AS (SELECT pc2.placement_id AS pc_placement_id, f2.key AS f_key, pc2.since AS pc_since, f2.severity AS f_severity, f2.rule_id AS f_rule_id, pc2.cluster_id AS pc_cluster_id
-          FROM (SELECT tr2.placement_id, op2.key, max(tr2.at) AS at
-          FROM transition tr2
-            CROSS JOIN LATERAL (SELECT unnest(k.keys) AS key
-            FROM keyset k
-            WHERE k.id = ANY(tr2.after) EXCEPT SELECT unnest(k.keys)
-            FROM keyset k
-          WHERE k.id = ANY(tr2.before)) op2
-          WHERE tr2.at >= $1::timestamptz
-        GROUP BY 1, 2) cd1
+          FROM (SELECT o.placement_id, array_agg(o.key) AS keys, array_agg(o.at) AS times
+            FROM (SELECT tr2.placement_id, op2.key, max(tr2.at) AS at
+            FROM transition tr2
+              CROSS JOIN LATERAL (SELECT unnest(k.keys) AS key
+              FROM keyset k
+              WHERE k.id = ANY(tr2.after) EXCEPT SELECT unnest(k.keys)
+              FROM keyset k
+            WHERE k.id = ANY(tr2.before)) op2
+            WHERE tr2.at >= $1::timestamptz
+          GROUP BY 1, 2) o
+        GROUP BY 1) cd1
         JOIN placement_content pc2 ON pc2.placement_id = cd1.placement_id
-          CROSS JOIN LATERAL (SELECT *
+          CROSS JOIN LATERAL (SELECT o.*, n.at AS opened_at
           FROM finding o
-        WHERE o.key = cd1.key AND o.content_id = pc2.content_id OFFSET 0) f2
+          JOIN unnest(cd1.keys, cd1.times) n (key, at) ON n.key = o.key
+        WHERE o.content_id = pc2.content_id OFFSET 0) f2
           CROSS JOIN LATERAL (SELECT *
           FROM placement o
         WHERE o.id = pc2.placement_id OFFSET 0) p2
-        WHERE f2.severity IN ('CRITICAL'::severity, 'HIGH'::severity) AND f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND cd1.at >= $1::timestamptz AND pc2.live + pc2.absent > 0
+        WHERE f2.severity IN ('CRITICAL'::severity, 'HIGH'::severity) AND f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND f2.opened_at >= $1::timestamptz AND pc2.live + pc2.absent > 0
           ORDER BY f2.severity DESC, f2.id DESC, pc2.cluster_id ASC, pc2.placement_id ASC LIMIT 5) SELECT concat('{"totalCount":', (SELECT count(*)
           FROM finding f1
           JOIN placement_content pc1 ON pc1.content_id = f1.content_id
@@ -37,7 +40,7 @@
                 WHERE ks.id = ANY(t.before) AND f1.key = ANY(ks.keys)) AND EXISTS (SELECT
                 FROM keyset ks
               WHERE ks.id = ANY(t.after) AND f1.key = ANY(ks.keys))
-          ORDER BY t.at DESC, t.id DESC LIMIT 1), pc1.since) >= $1::timestamptz AND pc1.live + pc1.absent > 0), ',"nodes":', (SELECT concat('[', string_agg(j1.o, ','), ']')
+          ORDER BY t.at DESC LIMIT 1), pc1.since) >= $1::timestamptz AND pc1.live + pc1.absent > 0), ',"nodes":', (SELECT concat('[', string_agg(j1.o, ','), ']')
                     FROM (SELECT concat('{"firstSeenAt":', to_json(coalesce((SELECT t.at
                     FROM transition t
                       WHERE t.placement_id = x1.pc_placement_id AND NOT EXISTS (SELECT
@@ -45,7 +48,7 @@
                       WHERE ks.id = ANY(t.before) AND x1.f_key = ANY(ks.keys)) AND EXISTS (SELECT
                       FROM keyset ks
                     WHERE ks.id = ANY(t.after) AND x1.f_key = ANY(ks.keys))
-            ORDER BY t.at DESC, t.id DESC LIMIT 1), x1.pc_since)), ',"severity":"', x1.f_severity, '","rule":', CASE WHEN o1.found THEN concat('{"key":', to_json(o1.r_key), '}') END, ',"cluster":', CASE WHEN o2.found THEN concat('{"name":', to_json(o2.c_name), '}') END, '}') AS o
+            ORDER BY t.at DESC LIMIT 1), x1.pc_since)), ',"severity":"', x1.f_severity, '","rule":', CASE WHEN o1.found THEN concat('{"key":', to_json(o1.r_key), '}') END, ',"cluster":', CASE WHEN o2.found THEN concat('{"name":', to_json(o2.c_name), '}') END, '}') AS o
             FROM page1 x1
               LEFT JOIN LATERAL (SELECT true AS found, r1.key AS r_key
               FROM rule r1

@@ -26,11 +26,13 @@
                   JOIN placement_content oc2 ON oc2.placement_id = op2.id
                   JOIN content_count cc2 ON cc2.content_id = oc2.content_id
                 WHERE op2.subject_id = x1.s_id AND oc2.live + oc2.absent > 0 AND cc2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND cc2.category IN ('SECRET'::finding_category)) n2), ',"reports":', (SELECT concat('[', string_agg(j2.o, ','), ']')
-                  FROM (SELECT concat('{"kind":', to_json(rp1.kind), ',"source":', to_json(p1.source), ',"state":"', rp1.state, '"}') AS o
+                        FROM (SELECT concat('{"kind":', to_json((SELECT o.kind
+                        FROM report_kind o
+                  WHERE o.id = rp1.kind_id)), ',"source":', to_json(p1.source), ',"state":"', rp1.state, '"}') AS o
                   FROM report rp1
                   JOIN placement p1 ON p1.id = rp1.placement_id
                   WHERE p1.subject_id = x1.s_id
-            ORDER BY rp1.id LIMIT 1000) j2), '}') AS o
+            ORDER BY rp1.key LIMIT 1000) j2), '}') AS o
             FROM page1 x1
               LEFT JOIN LATERAL (SELECT true AS found, c1.name AS c_name
               FROM cluster c1
