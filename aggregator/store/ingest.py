@@ -195,9 +195,8 @@ async def _write_current(
         await _settle(connection, sorted(touched), sorted(subjects), times)
     await sync.move_roots(connection, roots.moves)
     await sync.set_states(connection, [(w.cluster_id, s) for w in writes for s in w.states])
-    full = [w.cluster_id for w in writes if w.full_sync]
-    if full:
-        await connection.execute(sync.SET_FULL_SYNC, full)
+    for w in writes:
+        sessions[w.cluster_id].full_sync |= w.full_sync
     return missing
 
 

@@ -27,9 +27,10 @@ FROM agent_session WHERE cluster_id = ANY($1::int[]) ORDER BY cluster_id FOR UPD
 
 LEAVE_SESSIONS = """
 UPDATE agent_session s SET last_change_at = n.at, quota_day = current_date,
-    quota_rules = n.rules, quota_bytes = n.bytes, events_day = current_date, events_today = n.events
-FROM unnest($1::int[], $2::timestamptz[], $3::int[], $4::bigint[], $5::bigint[])
-     AS n (cluster_id, at, rules, bytes, events)
+    quota_rules = n.rules, quota_bytes = n.bytes, events_day = current_date, events_today = n.events,
+    last_full_sync_at = CASE WHEN n.full_sync THEN now() ELSE s.last_full_sync_at END
+FROM unnest($1::int[], $2::timestamptz[], $3::int[], $4::bigint[], $5::bigint[], $6::bool[])
+     AS n (cluster_id, at, rules, bytes, events, full_sync)
 WHERE s.cluster_id = n.cluster_id
 """
 
@@ -65,10 +66,6 @@ WHERE s.cluster_id = n.cluster_id AND s.kind = n.kind
       IS DISTINCT FROM (to_timestamp(n.newest / 1000.0), nullif(n.scanner, ''))
 """
 
-SET_FULL_SYNC = """
-UPDATE agent_session SET last_full_sync_at = now() WHERE cluster_id = ANY($1::int[])
-"""
-
 # Entries of a kind, wherever they are stored: $1 cluster, $2 group, $3 kind.
 _REPORT_ENTRIES = """
 SELECT r.namespace, r.name, r.sub_key AS sub, r.fingerprint, r.bucket
@@ -99,7 +96,8 @@ class Locked(Struct):
     """A session that nobody else writes for meanwhile.
 
     `at` rises from one transaction to the next. `rules` and `bytes` are what the cluster has added
-    today to what all clusters share, `events` the runtime events that it has brought.
+    today to what all clusters share, `events` the runtime events that it has brought. `full_sync` says
+    that the cluster and what is held of it are found equal now.
     """
 
     cluster_id: int
@@ -108,6 +106,7 @@ class Locked(Struct):
     rules: int
     bytes: int
     events: int
+    full_sync: bool = False
 
 
 async def lock_sessions(connection: Connection, clusters: Iterable[int]) -> dict[int, Locked]:
@@ -119,8 +118,8 @@ async def lock_sessions(connection: Connection, clusters: Iterable[int]) -> dict
 
 async def leave_sessions(connection: Connection, sessions: Iterable[Locked]) -> None:
     """Write back what the transaction has changed of sessions."""
-    rows = [(s.cluster_id, s.at, s.rules, s.bytes, s.events) for s in sessions]
-    await connection.execute(LEAVE_SESSIONS, *columns(rows, 5))
+    rows = [(s.cluster_id, s.at, s.rules, s.bytes, s.events, s.full_sync) for s in sessions]
+    await connection.execute(LEAVE_SESSIONS, *columns(rows, 6))
 
 
 async def roots(
