@@ -13,6 +13,7 @@ who asks share a process, which a large fleet keeps busy. A folder that is kept 
 
 import argparse
 import asyncio
+import re
 import signal
 import sys
 import tempfile
@@ -49,6 +50,7 @@ AT_ONCE = 0.02  # seconds that the one agent waits, instead of the product's sec
 PATIENCE = 7_200.0  # seconds until all agents must be done
 PAUSE = 0.05  # seconds between questions
 IDLE = 5.0  # seconds over which it is seen what the aggregator takes without any agent coming back
+LAG = re.compile(r'^fleetwatch_event_loop_lag_seconds_bucket\{le="(.+)"\} (.+)$', re.MULTILINE)
 QUESTION = """
 { fleet { clusters severities { critical high } }
   findings(first: 20) { nodes { id severity rule { key } cluster { name } } } }
@@ -103,6 +105,19 @@ class Asker:
 
 # What a client meets where nobody listens, or who did has just ended.
 NOBODY = {"ConnectError", "ReadError", "RemoteProtocolError", "WriteError"}
+
+
+def lag(place: "Place", token: str) -> str:
+    """Say how long the aggregator's event loop was blocked since it began."""
+    headers = {"Authorization": f"Bearer {token}"}
+    text = httpx.get(f"{place.server.url}/metrics", headers=headers, trust_env=False).text
+    counts = {float(bound): float(count) for bound, count in LAG.findall(text)}
+    looks = max(counts.values(), default=0)
+    bounds = [
+        f"{share:.0%} within {min(b for b, c in counts.items() if c >= share * looks) * 1000:.0f} ms"
+        for share in (0.5, 0.99, 1.0)
+    ]
+    return f"loop awake again: {', '.join(bounds)}"
 
 
 class Measured(Struct):
@@ -201,7 +216,8 @@ async def storm(place: Place, fleet: Fleet, token: str, how: signal.Signals) -> 
         f"storm after {how.name}, {agents} agents: it listens after {back:.1f} s;"
         f" aggregator {server.spent().aggregator:.1f} s, {traffic:,.0f} bytes up an agent;"
         f" {asker.outcomes['answered']} questions answered, in {asker.usual * 1000:.0f} ms usually"
-        f" and {asker.slowest * 1000:.0f} ms at most; {refused} refused before it listened {bad or ''}"
+        f" and {asker.slowest * 1000:.0f} ms at most; {refused} refused before it listened {bad or ''};"
+        f" {lag(place, token)}"
     )
     return [
         Measured("all are consistent", seconds, STORM, "s"),
