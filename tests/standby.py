@@ -67,3 +67,18 @@ async def caught_up(primary: EmbeddedPostgres, standby: EmbeddedPostgres) -> Non
     finally:
         await here.close()
         await there.close()
+
+
+async def checkpointed(primary: EmbeddedPostgres, standby: EmbeddedPostgres) -> None:
+    """Let the standby begin here should it be killed, not minutes of other tests ago."""
+    await _execute(primary, "CHECKPOINT")
+    await caught_up(primary, standby)
+    await _execute(standby, "CHECKPOINT")
+
+
+async def _execute(server: EmbeddedPostgres, statement: str) -> None:
+    connection = await asyncpg.connect(server.dsn())
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import msgspec
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from aggregator.access.principal import Principal
 from aggregator.ingest import effects as e
@@ -201,6 +201,8 @@ async def _drain(outgoing: asyncio.Queue[m.FromAggregator], writer: asyncio.Task
 def _log_end(cluster_id: int, error: BaseException | None) -> None:
     if isinstance(error, WebSocketDisconnect):
         logger.info("the agent of cluster %s is gone (code %s)", cluster_id, error.code)
+    elif isinstance(error, WebSocketDisconnected):  # the writer has found it so first
+        logger.info("the agent of cluster %s is gone", cluster_id)
     elif isinstance(error, UnavailableError):
         logger.warning("ended the session of cluster %s: %s", cluster_id, error)
     else:

@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 from aggregator.store.embedded import EmbeddedPostgres
 from tests.apart import run_apart
 from tests.e2e.conftest import Aggregator, serve
-from tests.standby import copied
+from tests.standby import checkpointed, copied
 
 SOON = 30.0  # seconds in which whatever is waited for has to come
 CLUSTERS = "{ clusters { nodes { name } } }"
@@ -162,9 +162,10 @@ async def test_what_is_asked_behind_a_subscription_is_not_older_than_it(
 
 
 async def test_nobody_notices_that_the_replica_goes_away(
-    running: Aggregator, standby: EmbeddedPostgres
+    running: Aggregator, standby: EmbeddedPostgres, postgres: EmbeddedPostgres
 ) -> None:
     await served(running)
+    await checkpointed(postgres, standby)
     statuses: list[int] = []
 
     async def ask() -> None:

@@ -12,7 +12,7 @@ from aggregator.store.embedded import EmbeddedPostgres
 from aggregator.store.pool import Pool, open_pool
 from aggregator.store.replica import BEAT, PATIENCE, Found, Replica
 from tests.apart import run_apart
-from tests.standby import copied
+from tests.standby import checkpointed, copied
 
 SOON = 30.0  # seconds in which whatever is waited for has to come
 MOST = 30.0  # seconds that the standby may be behind
@@ -230,8 +230,9 @@ async def test_what_only_the_primary_knows_is_for_the_primary(replica: Replica) 
 
 
 async def test_one_that_goes_away_fails_nobody_and_comes_back(
-    replica: Replica, primary: Pool, standby: EmbeddedPostgres
+    replica: Replica, primary: Pool, standby: EmbeddedPostgres, postgres: EmbeddedPostgres
 ) -> None:
+    await checkpointed(postgres, standby)
     under_way = [asyncio.create_task(fetch(replica, SLOW)) for _ in range(2)]
     waiting = asyncio.create_task(fetch(replica))
     await asyncio.sleep(0.3)
