@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
-CLAIM = 10.0  # seconds that an agent has to bring what it was asked for
+CLAIM = (
+    10.0  # seconds after which an agent that owes contents and gets on with none is not waited for
+)
 
 
 class _Claim(Struct):
@@ -29,6 +31,9 @@ class Claims:
         self._clock = clock
         self._claims: dict[bytes, _Claim] = {}
         self._owed: Counter[object] = Counter()  # contents asked for that have not come
+        self._moved: dict[
+            object, float
+        ] = {}  # when contents of a session last came or were written
 
     def take(self, name: bytes, bringer: object) -> bool:
         """Say whether this session is to bring a content; another one may be at it."""
@@ -42,6 +47,7 @@ class Claims:
 
     def arrive(self, name: bytes, bringer: object) -> bool:
         """Note a content that has come; whether it is the first of its name to wait here."""
+        self._moved[bringer] = self._clock()
         claim = self._claims.get(name)
         if claim is not None and claim.here:
             return False
@@ -53,7 +59,8 @@ class Claims:
         claim = self._claims.get(name)
         if claim is None or claim.bringer is bringer:
             return False
-        return claim.here or self._clock() - claim.since < CLAIM
+        moved = max(claim.since, self._moved.get(claim.bringer, 0.0))
+        return claim.here or self._clock() - moved < CLAIM
 
     def owes(self, bringer: object) -> bool:
         """Whether a session was asked for contents that have not come."""
@@ -61,6 +68,8 @@ class Claims:
 
     def settle(self, names: Iterable[bytes], bringer: object) -> None:
         """Forget contents that a session has brought: they are written, or never will be."""
+        if bringer in self._moved:
+            self._moved[bringer] = self._clock()
         for name in names:
             claim = self._claims.get(name)
             if claim is not None and claim.bringer is bringer:
@@ -69,6 +78,7 @@ class Claims:
     def leave(self, bringer: object) -> None:
         """Forget what an ended session was to bring."""
         self.settle([n for n, c in self._claims.items() if c.bringer is bringer], bringer)
+        self._moved.pop(bringer, None)
 
     def _put(self, name: bytes, claim: _Claim) -> None:
         self._drop(name)

@@ -1,5 +1,6 @@
 """What a session answers to frames, good and bad."""
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -219,6 +220,11 @@ class Two:
         self.second = s.Session(cluster_id=2, number=1, claims=claims)
         self.found = fleet.content("CVE-1")
         self.offer = m.Offer(names=(self.found.name,))
+        self._seq = 0
+
+    def next_seq(self) -> int:
+        self._seq += 1
+        return self._seq
 
     def bring(self, session: s.Session) -> None:
         run(session, m.Contents(seq=1, contents=(packed(self.found),)))
@@ -258,6 +264,17 @@ def test_who_waits_goes_on_where_the_other_brings_nothing(two: Two) -> None:
 
     assert ready(two.second)
     assert run(two.second, two.offer, set())[-1] == e.Send(m.Want(names=(two.found.name,)))
+
+
+def test_who_brings_one_content_after_the_other_is_waited_for(two: Two) -> None:
+    for _ in range(3):
+        two.clock.now += CLAIM - 1
+        content = m.Content(hashlib.sha256(str(two.clock.now).encode()).digest(), "kind", 1, 4, b"")
+        run(two.first, m.Contents(seq=two.next_seq(), contents=(content,)))
+
+    assert not ready(two.second)
+    two.clock.now += CLAIM + 1
+    assert ready(two.second)
 
 
 @pytest.mark.parametrize("has_come", [True, False], ids=["brought", "owed"])
