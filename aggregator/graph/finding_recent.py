@@ -57,7 +57,8 @@ def feed(
     row["cd"] = Cells(compilation.statement.alias("cd"))
     row["seen"] = row.fill("{tr.at}")
     found = _conditions(compilation, question, late, tie)
-    found.append(row.fill(f"{FIRST_SEEN} = {{tr.at}}"))  # it did not go and come again later
+    # It did not go and come again later: true as a rule, which an equality would hide from the planner.
+    found.append(row.fill(f"CASE WHEN {FIRST_SEEN} = {{tr.at}} THEN true ELSE false END"))
     walked = row.fill(
         f"{TRANSITION.source} CROSS JOIN LATERAL (SELECT {{tr.placement_id}}, ARRAY({_OPENED}) AS keys,"
         f" NULL::timestamptz[] AS times) {{cd}} {_ENTRIES}"

@@ -13,14 +13,14 @@
           CROSS JOIN LATERAL (SELECT *
           FROM placement o
         WHERE o.id = pc2.placement_id OFFSET 0) p2
-            WHERE tr1.at >= $1::timestamptz AND coalesce((SELECT t.at
+            WHERE tr1.at >= $1::timestamptz AND CASE WHEN coalesce((SELECT t.at
             FROM transition t
               WHERE t.placement_id = pc2.placement_id AND NOT EXISTS (SELECT
               FROM keyset ks
               WHERE ks.id = ANY(t.before) AND f2.key = ANY(ks.keys)) AND EXISTS (SELECT
               FROM keyset ks
             WHERE ks.id = ANY(t.after) AND f2.key = ANY(ks.keys))
-        ORDER BY t.at DESC LIMIT 1), pc2.since) = tr1.at AND f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND tr1.at >= $1::timestamptz AND pc2.live + pc2.absent > 0
+        ORDER BY t.at DESC LIMIT 1), pc2.since) = tr1.at THEN true ELSE false END AND f2.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND tr1.at >= $1::timestamptz AND pc2.live + pc2.absent > 0
           ORDER BY tr1.at DESC, f2.id DESC, pc2.placement_id DESC LIMIT 50) SELECT concat('{"totalCount":', (SELECT count(*)
           FROM finding f1
           JOIN placement_content pc1 ON pc1.content_id = f1.content_id

@@ -13,14 +13,14 @@
           CROSS JOIN LATERAL (SELECT *
           FROM placement o
         WHERE o.id = pc1.placement_id OFFSET 0) p1
-            WHERE tr1.cluster_id = ANY($1::int[]) AND coalesce((SELECT t.at
+            WHERE tr1.cluster_id = ANY($1::int[]) AND CASE WHEN coalesce((SELECT t.at
             FROM transition t
               WHERE t.placement_id = pc1.placement_id AND NOT EXISTS (SELECT
               FROM keyset ks
               WHERE ks.id = ANY(t.before) AND f1.key = ANY(ks.keys)) AND EXISTS (SELECT
               FROM keyset ks
             WHERE ks.id = ANY(t.after) AND f1.key = ANY(ks.keys))
-        ORDER BY t.at DESC LIMIT 1), pc1.since) = tr1.at AND f1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND pc1.live + pc1.absent > 0 AND pc1.cluster_id = ANY($1::int[])
+        ORDER BY t.at DESC LIMIT 1), pc1.since) = tr1.at THEN true ELSE false END AND f1.status IN ('FAIL'::finding_status, 'WARN'::finding_status, 'ERROR'::finding_status) AND pc1.live + pc1.absent > 0 AND pc1.cluster_id = ANY($1::int[])
           ORDER BY tr1.at DESC, f1.id DESC, pc1.placement_id DESC LIMIT 5) SELECT concat('{"nodes":', (SELECT concat('[', string_agg(j1.o, ','), ']')
                     FROM (SELECT concat('{"firstSeenAt":', to_json(coalesce((SELECT t.at
                     FROM transition t
