@@ -25,7 +25,7 @@ lock:  ## resolve the dependencies again
 		pyproject.toml --output-file requirements.lock $(ARGS)
 
 test: setup  ## run every test but the long ones
-	$(BIN)/python -m pytest -m "not soak" -n auto $(ARGS)
+	$(BIN)/python -m pytest -m "not soak" -n auto --dist worksteal $(ARGS)
 
 soak: setup  ## run the long tests
 	$(BIN)/python -m pytest -m soak $(ARGS)

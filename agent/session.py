@@ -2,7 +2,8 @@
 
 Changes go in, frames come out, in one strict order: an entry's Delete never overtakes its Upsert,
 and nothing is compared before what precedes it is sent. Only Offers and contents run ahead: by
-themselves they change nothing, and agents that offer the same may wait for a content. Bytes under way are bounded by the aggregator's credits, changes that wait by
+themselves they change nothing, and agents that offer the same may wait for a content. Bytes under
+way are bounded by the aggregator's credits, changes that wait by
 `OUTBOX_BYTES`. Once the connection is gone the session is thrown away: what is not acknowledged is
 found again by comparing fingerprints.
 """
@@ -339,8 +340,7 @@ class Session:
         """Encode what fits in a frame of the contents that are wanted of a group."""
         budget = int(limits.frame_bytes * FRAME_SHARE)
         packed: list[m.Content] = []
-        for name in group.wanted or ():
-            content = group.contents[name]
+        for content in (c for n, c in group.contents.items() if n in (group.wanted or ())):
             if packed and len(content.body) >= budget:
                 break
             budget -= len(content.body)

@@ -456,7 +456,7 @@ rounds = st.lists(st.tuples(actions, st.booleans(), actions), min_size=1, max_si
     rounds=rounds, share=st.sampled_from([0.0, 0.5, 1.0, 1.0]), page=st.sampled_from([1, 2, 250])
 )
 @settings(
-    max_examples=6,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

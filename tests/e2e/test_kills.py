@@ -177,7 +177,7 @@ async def settle(
 
 
 async def test_what_was_answered_is_there_once(tmp_path: Path) -> None:
-    await check_nothing_is_lost(tmp_path, kills=12, seed=1)
+    await check_nothing_is_lost(tmp_path, kills=20, seed=1)
 
 
 @pytest.mark.soak
@@ -187,7 +187,7 @@ async def test_what_was_answered_is_there_once_after_200_kills(tmp_path: Path) -
 
 
 async def test_what_a_small_spool_pushed_out_is_in_a_gap(tmp_path: Path) -> None:
-    await check_gaps(tmp_path, kills=12, seed=3)
+    await check_gaps(tmp_path, kills=20, seed=3)
 
 
 @pytest.mark.soak

@@ -349,7 +349,7 @@ class Sessions(RuleBasedStateMachine):
 
 
 TestSessions = Sessions.TestCase
-TestSessions.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestSessions.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
 
 
 class LongSessions(Sessions):

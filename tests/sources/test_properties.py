@@ -81,7 +81,7 @@ def assert_storable(value: Any) -> None:
     assert "\\u0000" not in text.replace("\\\\", "")
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(damaged())
 def test_split_raises_nothing_but_unreadable_and_read_nothing_at_all(
     given_object: tuple[str, dict[str, Any]],

@@ -121,5 +121,5 @@ def visible(scope: Scope, wanted: dict[str, Any]) -> list[e.Event]:
 
 
 FEW = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

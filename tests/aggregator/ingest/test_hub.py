@@ -120,8 +120,10 @@ async def test_two_groups_of_sessions_are_written_at_once(
     hub: Hub, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = asyncio.Barrier(2)
+    begun = asyncio.Event()
 
     async def write(pool: Pool, writes: list[Write], **_: int) -> list[Written]:
+        begun.set()
         async with asyncio.timeout(WITHIN):
             await together.wait()
         return await write_really(pool, writes)
@@ -129,7 +131,8 @@ async def test_two_groups_of_sessions_are_written_at_once(
     monkeypatch.setattr(hub_module, "write", write)
     agents = [Agent(hub, await add_cluster(pool, name)) for name in ("first", "second")]
     first = asyncio.create_task(agents[0].upsert(report(content("CVE-1"))))
-    await asyncio.sleep(0.1)  # the first is being written
+    async with asyncio.timeout(WITHIN):
+        await begun.wait()
     await asyncio.gather(first, agents[1].upsert(report(content("CVE-1"))))
 
     assert [type(agent.frames[-1]) for agent in agents] == [m.Ack, m.Ack]

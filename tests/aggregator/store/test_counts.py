@@ -166,7 +166,7 @@ def server(postgres: EmbeddedPostgres) -> EmbeddedPostgres:
 
 
 @settings(
-    max_examples=12,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
